@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The door of the zk library: the tree of znodes that holds everything the cluster knows, as an interface with two
+// stores behind it: the embedded one (zk_local: this process, journalled in plain files) and, later, a real ZooKeeper
+// by the official C client. Both behave as ZooKeeper does: versions, ephemerals, sequential names, one-shot watches,
+// atomic multi.
+//
+// A handle belongs to one thread (the control thread). All calls are made there, and all callbacks come there, never
+// from inside the call that caused them: a store completes through `zk_dispatch`, which the owner's loop calls when
+// the wake function has been called. Paths begin with '/', below the chroot. Callbacks may make further calls.
+#ifndef OTTLA_ZK_ZK_H
+#define OTTLA_ZK_ZK_H
+
+#include "base/err.h"
+#include "base/os.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+
+struct zk;
+
+struct zk_stat {
+    int64_t czxid; // transaction that created it; of /brokers/ids/<id> this is the broker epoch
+    int64_t mzxid;
+    int64_t ctime_ms;
+    int64_t mtime_ms;
+    int32_t version;         // of the data, 0 after creation; of a partition state node this is the partition epoch
+    int32_t cversion;        // of the children
+    int64_t ephemeral_owner; // session id, 0 = persistent
+    int32_t data_len;
+    int32_t num_children;
+};
+
+enum zk_create_mode {
+    ZK_PERSISTENT,
+    ZK_EPHEMERAL,
+    ZK_PERSISTENT_SEQUENTIAL, // ten decimal digits are added to the name
+};
+
+enum zk_event_type {
+    ZK_EVENT_CREATED,
+    ZK_EVENT_DELETED,
+    ZK_EVENT_DATA_CHANGED,
+    ZK_EVENT_CHILDREN_CHANGED,
+    ZK_EVENT_SESSION_LOST,    // disconnected; it may come back
+    ZK_EVENT_SESSION_UP,      // connected (again) in the same session
+    ZK_EVENT_SESSION_EXPIRED, // ephemerals are gone; the handle is of no use any more
+};
+
+// Result of any operation. Pointers are valid during the callback only.
+struct zk_result {
+    enum err err;          // NOT_FOUND, EXISTS, BAD_VERSION, NOT_EMPTY, CLOSED (session gone), IO (journal failed) ...
+    struct slice data;     // get
+    struct zk_stat stat;   // get, set, exists, create
+    const char *path;      // create: the real name; otherwise the path asked for
+    const char **children; // children: names without path, sorted
+    int n_children;
+    int failed_op; // multi: index of the operation that failed, else -1
+};
+
+typedef void zk_result_fn(void *ctx, const struct zk_result *result);
+// A fired watch (one shot) or a session event (path NULL).
+typedef void zk_event_fn(void *ctx, enum zk_event_type type, const char *path);
+
+#define ZK_VERSION_ANY    (-1)
+#define ZK_DATA_MAX_BYTES (1024 * 1024) // jute.maxbuffer of ZooKeeper
+#define ZK_PATH_MAX_BYTES 1024
+#define ZK_MULTI_MAX_OPS  1024
+
+enum zk_op_type {
+    ZK_OP_CREATE,
+    ZK_OP_SET,
+    ZK_OP_DELETE,
+    ZK_OP_CHECK, // the node exists and has this version
+};
+
+struct zk_op {
+    enum zk_op_type type;
+    const char *path;
+    struct slice data;
+    enum zk_create_mode mode;
+    int32_t version;
+};
+
+// The embedded store: opens or creates the journal `<dir>/ottla-znodes.*` (plain files: Kafka ignores plain files
+// in a log directory, but refuses unknown folders). Ephemerals of an earlier process are gone after opening. An
+// operation that changes the tree is written and fsynced before its callback; a journal that cannot be written
+// answers ERR_IO to this and every later change. A torn tail of the journal is cut at opening.
+// wake is called (from the owner's thread) when zk_dispatch has something to do.
+enum err zk_local_open(const struct os *os, const char *dir, void (*wake)(void *ctx), void *wake_ctx,
+                       struct zk **out) WARN_UNUSED;
+// Ends the session: ephemerals go, then the store is closed. Pending callbacks are dropped.
+void zk_close(struct zk *zk);
+// Delivers completed results and watch events; returns when there are none left.
+void zk_dispatch(struct zk *zk);
+int64_t zk_session_id(const struct zk *zk);
+// Where session events and watches go; set once, before the first call.
+void zk_set_event_fn(struct zk *zk, zk_event_fn *fn, void *ctx);
+
+// Every operation calls fn exactly once (unless the handle is closed first). path and data are copied.
+// watch = true: an event for the node (get/exists: data change, creation, deletion; children: child changes,
+// deletion) is delivered once through the event function.
+void zk_create(struct zk *zk, const char *path, struct slice data, enum zk_create_mode mode, zk_result_fn *fn,
+               void *ctx);
+void zk_get(struct zk *zk, const char *path, bool watch, zk_result_fn *fn, void *ctx);
+void zk_exists(struct zk *zk, const char *path, bool watch, zk_result_fn *fn, void *ctx);
+void zk_children(struct zk *zk, const char *path, bool watch, zk_result_fn *fn, void *ctx);
+void zk_set(struct zk *zk, const char *path, struct slice data, int32_t version, zk_result_fn *fn, void *ctx);
+void zk_delete(struct zk *zk, const char *path, int32_t version, zk_result_fn *fn, void *ctx);
+// All or nothing.
+void zk_multi(struct zk *zk, const struct zk_op *ops, int n, zk_result_fn *fn, void *ctx);
+
+#include "zk/znodes.h"
+
+#endif
