@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The door of the log library: one partition on disk, byte for byte in the layout of Kafka 3.9 (docs/LOG_FORMAT.md),
+// and the directory that holds many of them. No sockets, no messages of the protocol, no cluster.
+//
+// struct log_dir   a directory of `log.dirs`: its lock, meta.properties, checkpoints, marker of a clean stop, its logs
+// struct log       one partition replica: segments with their indexes, producer state, leader epochs
+// struct log_file  a counted reference to a segment's file: a reader takes one and leaves; deletion waits for it
+//
+// Threads. Calls marked [append] are made by one thread at a time per log: the caller holds its append lock (rank
+// MUTEX_RANK_APPEND). Calls marked [any] may be made by any thread at any time; they take the log's own leaf locks
+// only. Calls marked [disk] may block on the disk on purpose and belong on the disk pool or the control thread.
+// The end offset is published (release) after the bytes are written; readers see whole batches only.
+//
+// Failure. A write or fsync that fails makes the log FAILED: all later calls answer ERR_FAILED until it is opened
+// again with recovery. One error line says so.
+#ifndef OTTLA_LOG_LOG_H
+#define OTTLA_LOG_LOG_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/os.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+
+// ---------------------------------------------------------------------------------------------------------------
+// Configuration
+
+enum log_timestamp_type {
+    LOG_CREATE_TIME,
+    LOG_APPEND_TIME,
+};
+
+// The topic configs that act on one log (reference: Kafka's topic configs of the same names).
+struct log_config {
+    int32_t segment_bytes;        // segment.bytes
+    int64_t segment_ms;           // segment.ms
+    int64_t segment_jitter_ms;    // segment.jitter.ms
+    int32_t segment_index_bytes;  // segment.index.bytes: bound of each index file
+    int32_t index_interval_bytes; // index.interval.bytes
+    int64_t retention_bytes;      // retention.bytes, -1 = no limit
+    int64_t retention_ms;         // retention.ms, -1 = no limit
+    int64_t flush_messages;       // flush.messages
+    int64_t flush_ms;             // flush.ms
+    int64_t file_delete_delay_ms; // file.delete.delay.ms
+    int32_t max_message_bytes;    // max.message.bytes
+    int64_t timestamp_before_max_ms;
+    int64_t timestamp_after_max_ms;
+    enum log_timestamp_type timestamp_type;
+    bool preallocate;
+    bool cleanup_delete;               // cleanup.policy contains delete
+    bool cleanup_compact;              // ... compact: keyless records are refused
+    int64_t producer_id_expiration_ms; // of the broker: producer.id.expiration.ms
+};
+
+// Kafka's defaults.
+void log_config_init(struct log_config *c);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Log directories
+
+struct log_dir;
+struct log;
+
+#define LOG_CLUSTER_ID_MAX 64
+
+// meta.properties, version 0.
+struct log_dir_meta {
+    bool present;
+    int32_t broker_id;                   // -1 when the file does not say
+    char cluster_id[LOG_CLUSTER_ID_MAX]; // "" when the file does not say
+};
+
+// Creates the directory when missing, takes its lock (an exclusive fcntl lock on <dir>/.lock, which Kafka respects as
+// well; ERR_LOCKED when somebody else holds it), reads meta.properties (ERR_CORRUPT when damaged or version 1), the
+// checkpoints (a damaged one counts as missing: warned, rebuilt) and notes, then deletes, the clean-stop marker.
+enum err log_dir_open(const struct os *os, const char *path, struct log_dir **out) WARN_UNUSED; // [disk]
+const char *log_dir_path(const struct log_dir *d);
+const struct log_dir_meta *log_dir_meta(const struct log_dir *d);
+enum err log_dir_set_meta(struct log_dir *d, int32_t broker_id, const char *cluster_id) WARN_UNUSED; // [disk]
+bool log_dir_was_clean(const struct log_dir *d);
+
+// Calls fn for every live partition folder found; removes left-over -delete folders; refuses (ERR_INVALID, with a
+// line naming it) a folder that is no partition's, as Kafka does. fn's error ends the scan and is returned.
+typedef enum err log_dir_scan_fn(void *ctx, const char *topic, int32_t partition);
+enum err log_dir_scan(struct log_dir *d, log_dir_scan_fn *fn, void *ctx) WARN_UNUSED; // [disk]
+
+// Writes recovery-point, log-start-offset and replication (high watermark) checkpoints of all logs in this directory.
+enum err log_dir_checkpoint(struct log_dir *d) WARN_UNUSED; // [disk] [any]
+// The checkpointed high watermark read at opening, -1 when unknown.
+int64_t log_dir_checkpointed_high_watermark(const struct log_dir *d, const char *topic, int32_t partition);
+// Removes renamed files and folders whose delay has passed.
+void log_dir_sweep(struct log_dir *d, int64_t mono_ms); // [disk] [any]
+// All logs must be closed. clean = true writes the marker of a clean stop (only honest when every log_close
+// succeeded; it is not written when a log had failed). Releases the lock and deletes .lock.
+void log_dir_close(struct log_dir *d, bool clean); // [disk]
+
+// ---------------------------------------------------------------------------------------------------------------
+// A log: open, close, delete
+
+// Makes <dir>/<topic>-<partition>/ with an empty first segment, leader-epoch-checkpoint and partition.metadata.
+enum err log_create(struct log_dir *d, const char *topic, int32_t partition, const struct uuid *topic_id,
+                    const struct log_config *config, struct log **out) WARN_UNUSED; // [disk]
+// Opens an existing folder; after an unclean stop with recovery from the recovery point on (CRC of every batch, torn
+// tail cut with a line, indexes, epochs and producer state rebuilt). After a clean stop the tail of the active
+// segment and the sanity of its indexes are still checked cheaply.
+enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,
+                  struct log **out) WARN_UNUSED; // [disk]
+// Flushes, writes the producer snapshot at the end offset, trims index files, closes. The log is freed in any case.
+enum err log_close(struct log *l) WARN_UNUSED; // [append] [disk]
+// Renames the folder to ...-delete, to be removed after delay_ms by log_dir_sweep, and frees the log. Readers that
+// hold a log_file go on reading.
+enum err log_delete(struct log *l, int64_t delay_ms) WARN_UNUSED; // [append] [disk]
+
+const char *log_topic(const struct log *l);
+int32_t log_partition(const struct log *l);
+// Zero when partition.metadata is missing.
+const struct uuid *log_topic_id(const struct log *l);
+enum err log_set_topic_id(struct log *l, const struct uuid *topic_id) WARN_UNUSED; // [disk]
+// Takes effect for later appends and retention runs.
+void log_set_config(struct log *l, const struct log_config *config); // [append]
+
+int64_t log_start_offset(const struct log *l);   // [any]
+int64_t log_end_offset(const struct log *l);     // [any] next offset to be written
+int64_t log_recovery_point(const struct log *l); // [any] everything below is fsynced
+int64_t log_size_bytes(const struct log *l);     // [any] of all segments
+bool log_failed(const struct log *l);            // [any]
+// The log keeps the high watermark for retention and the checkpoint; the partition decides it.
+void log_set_high_watermark(struct log *l, int64_t offset); // [any]
+int64_t log_high_watermark(const struct log *l);            // [any]
+// First offset of the oldest open transaction, INT64_MAX when there is none. Last stable offset = min(this, HW).
+int64_t log_first_unstable_offset(const struct log *l); // [any]
+
+// ---------------------------------------------------------------------------------------------------------------
+// Append
+
+enum log_append_origin {
+    LOG_FROM_CLIENT,      // validated in full
+    LOG_FROM_COORDINATOR, // written by this broker: control batches allowed, sequences not checked
+    LOG_FROM_LEADER,      // replication: offsets and epochs are in the batches, appended as they are
+};
+
+struct log_record_error {
+    int32_t index;       // of the record in its batch
+    const char *message; // static
+};
+
+struct log_append {
+    // in
+    uint8_t *data; // record batches of magic 2 (client: exactly one); offsets, epoch and stamps are written into it
+    size_t len;
+    enum log_append_origin origin;
+    int32_t leader_epoch; // written into the batches (not for LOG_FROM_LEADER)
+    int64_t now_ms;       // wall clock
+    // out
+    int64_t first_offset;
+    int64_t last_offset;
+    int64_t append_time_ms; // LogAppendTime of the batch, or of a duplicate its old max timestamp; else -1
+    bool duplicate;         // nothing was written; the offsets are those of the first time (ERR_OK)
+    bool log_start_known;   // the error was found after the checks of the bytes: answer the real log start offset
+    bool flush_due;         // flush.messages is reached: do not acknowledge before log_flush has passed last_offset
+    bool rolled;            // a new segment was begun: have log_flush run in the background
+    struct log_record_error *record_errors; // in the arena; at most LOG_RECORD_ERRORS_MAX
+    int32_t record_errors_count;
+    const char *error_message; // summary for the client, or NULL
+};
+
+#define LOG_RECORD_ERRORS_MAX 1000
+
+// Validates, rolls when due, checks the producer's state, writes with one pwritev, indexes, publishes the end.
+// Errors, Kafka's of the same meaning (wire-format: Produce validation): INVALID_RECORD, INVALID_TIMESTAMP, CORRUPT,
+// BATCH_TOO_LARGE, LIST_TOO_LARGE, UNSUPPORTED_CODEC, OUT_OF_ORDER_SEQUENCE, PRODUCER_FENCED, INVALID_TXN_STATE,
+// IO / NO_SPACE (the log is FAILED now), FAILED. After any error nothing was appended.
+enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) WARN_UNUSED; // [append]
+
+// Cuts everything at and above offset (replication). Whole batches only.
+enum err log_truncate(struct log *l, int64_t offset) WARN_UNUSED; // [append] [disk]
+
+// What a Produce request's records look like before any partition is touched, for checks over the whole request:
+// first batch's magic, codec, attributes; ERR_CORRUPT when a batch length is below 14 or a magic above 2,
+// ERR_INVALID_RECORD when there is no complete batch.
+struct log_batch_info {
+    int8_t magic;
+    int8_t codec; // 0 none 1 gzip 2 snappy 3 lz4 4 zstd, others as sent
+    bool transactional;
+    bool control;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t batches; // complete ones in the set (counts at most 2)
+};
+enum err log_batch_peek(struct slice records, struct log_batch_info *out) WARN_UNUSED; // [any]
+
+// ---------------------------------------------------------------------------------------------------------------
+// Read
+
+struct log_file;
+void log_file_ref(struct log_file *f);   // [any]
+void log_file_unref(struct log_file *f); // [any] the last one closes the descriptor
+int log_file_fd(const struct log_file *f);
+
+struct log_read {
+    // in
+    int64_t offset;     // first wanted; the answer begins with the batch that contains it
+    int64_t max_offset; // exclusive upper bound (high watermark, last stable offset or end offset)
+    size_t max_bytes;
+    bool min_one; // the first batch comes whole even when larger than max_bytes (KIP-74)
+    // out
+    struct log_file *file; // counted for the caller, NULL when there is nothing to read
+    int64_t position;
+    size_t len;
+    bool is_older_segment; // the bytes are not in the newest segment
+};
+
+// Finds bytes without touching them. offset == end or at/after max_offset: ERR_OK and nothing. Below the log start or
+// above the end: OUT_OF_RANGE. A read never crosses a segment.
+enum err log_read(struct log *l, struct log_read *r) WARN_UNUSED; // [any]
+
+struct log_aborted_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+};
+// Aborted transactions that overlap [offset, upper offset of what was read), in order of their markers, in the arena.
+enum err log_aborted_transactions(struct log *l, const struct log_read *r, struct arena *a,
+                                  struct log_aborted_txn **out, int32_t *count) WARN_UNUSED; // [any]
+
+// First record with a timestamp >= ts and an offset >= log start and < max_offset; *offset -1 when there is none.
+// The exact record, also inside compressed batches.
+enum err log_offset_by_time(struct log *l, int64_t ts, int64_t max_offset, int64_t *offset, int64_t *timestamp,
+                            int32_t *leader_epoch) WARN_UNUSED; // [any] [disk]
+// The first record that has the greatest timestamp of the log.
+enum err log_offset_of_max_time(struct log *l, int64_t max_offset, int64_t *offset, int64_t *timestamp,
+                                int32_t *leader_epoch) WARN_UNUSED; // [any] [disk]
+// ListOffsets v0: segment base offsets (and the end), newest first, by modification time; at most max of them.
+enum err log_offsets_before(struct log *l, int64_t ts, int64_t end_offset, int32_t max, struct arena *a,
+                            int64_t **offsets, int32_t *count) WARN_UNUSED; // [any]
+
+// ---------------------------------------------------------------------------------------------------------------
+// Leader epochs (KIP-101, KIP-279)
+
+// Notes that epoch begins at the end offset; written before it returns. Ignored when not newer.
+enum err log_begin_epoch(struct log *l, int32_t epoch) WARN_UNUSED; // [append] [disk]
+int32_t log_latest_epoch(const struct log *l);                      // [any] -1 when there is none
+// Epoch of the batch at an offset as the epoch cache says, -1 unknown.
+int32_t log_epoch_at(const struct log *l, int64_t offset); // [any]
+// OffsetForLeaderEpoch: *found_epoch and its end offset, -1 and -1 when undefined.
+void log_epoch_end(const struct log *l, int32_t epoch, int32_t *found_epoch, int64_t *end_offset); // [any]
+
+// ---------------------------------------------------------------------------------------------------------------
+// Background work
+
+// fsyncs all that was written when the call began and moves the recovery point there. Calls that overlap share one
+// fsync: a call that began while another ran waits for the next one together with all the others (group commit).
+enum err log_flush(struct log *l) WARN_UNUSED; // [any] [disk]
+// Deletes segments by log start, size and time; rolls the active one if it must go. Only segments wholly below the
+// high watermark go. Answers how many.
+enum err log_retain(struct log *l, int64_t now_ms, int32_t *deleted) WARN_UNUSED; // [append] [disk]
+// Raises the log start offset (DeleteRecords; replication).
+enum err log_advance_start(struct log *l, int64_t offset) WARN_UNUSED; // [append]
+void log_expire_producers(struct log *l, int64_t now_ms);              // [append]
+
+#endif
