@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The records inside a batch, one after another, whatever its codec. Decompression is streamed through a bounded
+// buffer: a small batch that unpacks to gigabytes costs time, never memory. Keys and values are skipped, not copied.
+#ifndef OTTLA_LOG_RECORD_H
+#define OTTLA_LOG_RECORD_H
+
+#include "log/batch.h"
+
+struct record {
+    int64_t offset;    // absolute
+    int64_t timestamp; // absolute; of a LogAppendTime batch the batch's max timestamp
+    int32_t offset_delta;
+    bool has_key;
+    bool has_value;
+    uint8_t key_head[8]; // first bytes of the key (control records need 4), zero filled
+    int32_t key_len;     // -1 = null
+    uint8_t value_head[8];
+    int32_t value_len;
+};
+
+struct record_iter;
+
+// data: the whole batch (magic 2). ERR_UNSUPPORTED_CODEC for codec 5..7; memory from malloc, released by _free.
+enum err record_iter_new(const uint8_t *data, const struct batch *b, struct record_iter **out) WARN_UNUSED;
+// ERR_NOT_FOUND after the last record (count reached and nothing left over); ERR_INVALID_RECORD when a record is
+// malformed, missing, or bytes are left; ERR_UNSUPPORTED_CODEC when the data does not decompress.
+enum err record_iter_next(struct record_iter *it, struct record *out) WARN_UNUSED;
+void record_iter_free(struct record_iter *it);
+
+#endif
