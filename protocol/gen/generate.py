@@ -303,6 +303,8 @@ def field_note(f):
 
 def emit_struct(out, struct):
     out.append("struct %s {" % struct.c_name)
+    if not struct.members:
+        out.append("    char no_fields; // C knows no empty struct")
     for f in struct.members:
         out.append("    %s%s; // %s" % (member_type(f), f.c_name, field_note(f)))
         if f.array:
