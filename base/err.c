@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names and sentences of enum err, and the translation of errno. Everything here is constant data.
+#include "base/err.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static const char *const names[] = {
+#define ERR_NAME(name, text) [ERR_##name] = #name,
+    ERR_TABLE(ERR_NAME)
+#undef ERR_NAME
+};
+
+static const char *const texts[] = {
+#define ERR_TEXT(name, text) [ERR_##name] = text,
+    ERR_TABLE(ERR_TEXT)
+#undef ERR_TEXT
+};
+
+static const size_t err_count = sizeof names / sizeof names[0];
+
+const char *err_name(enum err e)
+{
+    return (size_t)e < err_count ? names[e] : "UNKNOWN";
+}
+
+const char *err_text(enum err e)
+{
+    return (size_t)e < err_count ? texts[e] : "unknown error";
+}
+
+enum err err_from_errno(int errnum)
+{
+    switch (errnum) {
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_NO_SPACE;
+    case ENOENT:
+        return ERR_NOT_FOUND;
+    case EEXIST:
+        return ERR_EXISTS;
+    case ENOMEM:
+        return ERR_NO_MEMORY;
+    default:
+        return ERR_IO;
+    }
+}
