@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which leader epoch began at which offset (KIP-101, KIP-279), and its file leader-epoch-checkpoint. Entries rise
-// strictly in epoch and offset. Has its own leaf lock: readers on any thread.
+// strictly in epoch and offset. Changes come from one thread at a time (the log's append path); the readers below
+// epoch_cache_detach may be called from any thread, there is a leaf lock of its own for them.
 #ifndef OTTLA_LOG_EPOCH_CACHE_H
 #define OTTLA_LOG_EPOCH_CACHE_H
 
@@ -13,7 +14,10 @@ struct epoch_cache;
 // Reads <dir>/leader-epoch-checkpoint, or makes an empty file when there is none. ERR_CORRUPT when it is malformed.
 enum err epoch_cache_open(const struct os *os, const char *dir, struct epoch_cache **out) WARN_UNUSED;
 void epoch_cache_free(struct epoch_cache *c);
-// Rules: disk-format 5.2. The file is written when the cache changed (`store` false: only in memory, during recovery).
+// assign: ignored when the latest entry has this epoch from an offset not above start_offset; else entries at the end
+// with a higher or equal epoch or start offset give way. truncate_end: entries that start at or above offset go.
+// truncate_start: the entry that holds at offset starts there, those before it go. The file is written when the cache
+// changed (`store` false: only in memory, during recovery). After an error the file is older than the memory.
 enum err epoch_cache_assign(struct epoch_cache *c, int32_t epoch, int64_t start_offset, bool store) WARN_UNUSED;
 enum err epoch_cache_truncate_end(struct epoch_cache *c, int64_t offset) WARN_UNUSED;
 enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset) WARN_UNUSED;
@@ -23,6 +27,8 @@ void epoch_cache_detach(struct epoch_cache *c);
 
 int32_t epoch_cache_latest(const struct epoch_cache *c);             // -1 when empty
 int32_t epoch_cache_at(const struct epoch_cache *c, int64_t offset); // -1 unknown
+// KIP-279: the greatest known epoch not above `epoch` and where it ended; the latest one ends at log_end. -1 and -1 for
+// an epoch above the latest. Below the first known epoch: the epoch asked for, ending where the first begins.
 void epoch_cache_end(const struct epoch_cache *c, int32_t epoch, int64_t log_end, int32_t *found, int64_t *end);
 
 #endif

@@ -177,8 +177,8 @@ enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) 
 enum err log_truncate(struct log *l, int64_t offset) WARN_UNUSED; // [append] [disk]
 
 // What a Produce request's records look like before any partition is touched, for checks over the whole request:
-// first batch's magic, codec, attributes; ERR_CORRUPT when a batch length is below 14 or a magic above 2,
-// ERR_INVALID_RECORD when there is no complete batch.
+// first batch's magic, codec, attributes; ERR_CORRUPT when its length is below 14 or its magic above 2,
+// ERR_INVALID_RECORD when there is no complete batch. A damaged later batch is found by log_append (ERR_CORRUPT).
 struct log_batch_info {
     int8_t magic;
     int8_t codec; // 0 none 1 gzip 2 snappy 3 lz4 4 zstd, others as sent
