@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of one request: RECEIVED -> RUNNING -> (WAITING -> RUNNING)* -> DONE -> SENT. A handler is a plain
+// function that runs to its end or asks to be run again (docs/ARCHITECTURE.md). It never blocks and never touches the
+// socket. It may run several times: effects happen on the first run only (`runs` == 1), what must survive lies in
+// the request's arena. Before API_WAIT it has linked `wait` to what it waits for and set `deadline_ms`; when
+// `expired` is true it answers with what it has.
+#ifndef OTTLA_API_REQUEST_H
+#define OTTLA_API_REQUEST_H
+
+#include "base/arena.h"
+#include "broker/cluster/cluster.h"
+#include "broker/net/conn.h"
+#include "broker/net/wait.h"
+#include "broker/replica/replica_manager.h"
+#include "protocol/protocol.h"
+
+// What one request may take from memory beside its frame: arrays that clients blow up end here.
+#define REQUEST_ARENA_LIMIT(frame_len) ((size_t)(frame_len)*32 + 4 * 1024 * 1024)
+#define REQUEST_MAX_RUNS               1000
+
+enum api_step {
+    API_DONE,   // `out` is complete: send it
+    API_WAIT,   // run me again when woken or at deadline_ms
+    API_SILENT, // nothing is sent
+    API_CLOSE,  // close the connection without an answer
+};
+
+struct request;
+
+// One row of the API table (broker/api/apis.h).
+struct api {
+    int16_t key;
+    int16_t min_version; // served; ApiVersions advertises exactly these
+    int16_t max_version;
+    enum api_step (*handler)(struct request *r);
+    // Called once when the connection went away while waiting: unlink everything. NULL when there is nothing.
+    void (*abort)(struct request *r);
+    bool overtakable; // later requests of the connection may run while this one waits
+};
+
+// What handlers see of the broker. Lives as long as the broker; shared by all loops, so const or thread safe.
+struct api_context {
+    const struct os *os;
+    struct cluster *cluster;
+    struct replica_manager *replicas;
+    const struct api_options *options;
+};
+
+// The broker-wide settings handlers act on.
+struct api_options {
+    int32_t broker_id;
+    int32_t fetch_max_bytes; // fetch.max.bytes
+    int32_t num_partitions;  // num.partitions
+    int32_t default_replication_factor;
+    bool auto_create_topics; // auto.create.topics.enable
+    bool delete_topics;      // delete.topic.enable
+};
+
+struct request {
+    struct exchange x; // first
+    const struct api_context *ctx;
+    const struct api *api;
+    const struct protocol_api *proto;
+    int16_t version;
+    int32_t correlation_id;
+    struct slice client_id; // into the frame; never null
+    struct arena arena;
+    void *in;                        // the decoded request struct
+    void *out;                       // the response struct at its defaults
+    const struct metadata *metadata; // one snapshot from start to end; request_refresh_metadata takes a newer one
+    struct wait wait;
+    struct timer deadline;
+    int64_t deadline_ms; // on the loop's monotonic clock
+    int32_t runs;        // 1 on the first run
+    bool expired;
+    void *state; // of the handler, in the arena
+};
+
+static inline struct loop *request_loop(const struct request *r)
+{
+    return conn_loop(r->x.conn);
+}
+void request_refresh_metadata(struct request *r);
+// The name of the listener the request came in on.
+const char *request_listener(const struct request *r);
+
+// The handler of connections for main: exchanges are requests.
+void request_conn_handler(const struct api_context *ctx, struct conn_handler *out);
+
+#endif

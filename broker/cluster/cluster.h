@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cluster as this broker knows it: the control thread with the znode tree, broker registration, the controller,
+// and the current metadata picture. A single broker is a cluster of one: the same controller runs on the embedded
+// tree. Who decides is the controller's pure step (controller.h); this file's implementation carries out its effects.
+//
+// Handlers on any loop read metadata and submit jobs; everything else happens on the control thread.
+#ifndef OTTLA_CLUSTER_CLUSTER_H
+#define OTTLA_CLUSTER_CLUSTER_H
+
+#include "broker/cluster/metadata.h"
+#include "broker/cluster/topic_config.h"
+#include "broker/net/wait.h"
+
+struct cluster;
+struct zk;
+
+#define CLUSTER_MAX_JOBS     1000 // waiting at once; one more answers ERR_FULL
+#define TOPIC_NAME_MAX       249
+#define TOPIC_MAX_PARTITIONS 100000 // per create call
+#define CLUSTER_MAX_REPLICAS 1000
+
+// What the controller tells this broker, as LeaderAndIsr and StopReplica would. Called on the control thread; may
+// block on the disk.
+struct cluster_partition_state {
+    const char *topic;
+    struct uuid topic_id;
+    int32_t partition;
+    int32_t leader;
+    int32_t leader_epoch;
+    int32_t partition_epoch; // version of the state znode
+    const int32_t *isr;
+    int32_t isr_count;
+    const int32_t *replicas;
+    int32_t replicas_count;
+    bool is_new;
+    const struct topic_config *config; // effective configs of the topic
+};
+struct cluster_hooks {
+    // This broker hosts the partition from now on, as leader (or follower). Not ERR_OK: the replica is offline.
+    enum err (*partition_changed)(void *ctx, const struct cluster_partition_state *s);
+    // This broker's replica goes away; with erase its data too.
+    enum err (*partition_removed)(void *ctx, const char *topic, int32_t partition, bool erase);
+    void *ctx;
+};
+
+struct cluster_options {
+    const struct os *os;
+    const char *zk_dir;     // directory of the embedded tree: the first log directory
+    int32_t broker_id;      // -1: taken from meta.properties by the caller, or generated (see cluster_open)
+    const char *cluster_id; // expected (from meta.properties), "" = none yet
+    const char *rack;       // NULL = none
+    const struct metadata_endpoint *endpoints; // advertised
+    int32_t endpoints_count;
+    int32_t num_partitions;
+    int32_t default_replication_factor;
+    bool delete_topics;
+    const struct topic_config *topic_defaults; // of server.properties
+    struct cluster_hooks hooks;
+};
+
+// Opens the tree, makes Kafka's top-level paths, the cluster id (generated when new; ERR_INVALID with a clear line
+// when it differs from the expected one), registers the broker, elects the controller, loads topics, calls the hooks
+// for every partition, publishes metadata. Starts the control thread; returns when all that is done.
+// broker_id -1 becomes 1001 and up from /brokers/seqid as in Kafka (or reserved.broker.max.id + n).
+enum err cluster_open(const struct cluster_options *o, struct cluster **out) WARN_UNUSED;
+// Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
+void cluster_close(struct cluster *c);
+
+const char *cluster_id(const struct cluster *c);
+int32_t cluster_broker_id(const struct cluster *c);
+struct loop *cluster_loop(struct cluster *c); // the control thread's
+// The current picture, referenced for the caller. [any]
+const struct metadata *cluster_metadata(struct cluster *c);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Jobs: topic creation and deletion, producer ids. A job is counted: the submitting request holds one reference and
+// the control thread another, so a connection may die while its job runs. The wait is counted down by one when the
+// job is done, provided the job is still linked; a requester that goes away calls cluster_job_detach.
+
+enum cluster_job_type {
+    CLUSTER_CREATE_TOPICS,
+    CLUSTER_DELETE_TOPICS,
+    CLUSTER_PRODUCER_IDS,
+};
+
+struct topic_assignment {
+    int32_t partition;
+    int32_t *brokers;
+    int32_t brokers_count;
+};
+
+struct topic_create {
+    // in
+    const char *name;
+    size_t name_len;            // may hold any bytes: validated by the job
+    int32_t num_partitions;     // -1 = default, or given by assignments
+    int16_t replication_factor; // -1 = default
+    struct topic_assignment *assignments;
+    int32_t assignments_count;
+    struct topic_config_entry *configs; // as sent
+    int32_t configs_count;
+    bool duplicate; // named more than once in the request: INVALID_REQUEST
+    // out
+    int16_t error_code;        // Kafka's
+    const char *error_message; // NULL when none; in the job's arena
+    struct uuid topic_id;
+    int32_t out_partitions;
+    int16_t out_replication_factor;
+    const struct topic_config *effective; // owned by the job
+};
+
+struct topic_delete {
+    // in: by name, or by id when name is NULL
+    const char *name;
+    size_t name_len;
+    struct uuid id;
+    // out
+    const char *out_name; // NULL when an id is unknown
+    struct uuid out_id;
+    int16_t error_code;
+    const char *error_message;
+};
+
+struct cluster_job {
+    enum cluster_job_type type;
+    struct arena arena; // everything below lies in it
+    bool validate_only;
+    bool auto_create; // by a Metadata request: internal topics allowed, an existing topic is no error
+    struct topic_create *creates;
+    int32_t creates_count;
+    struct topic_delete *deletes;
+    int32_t deletes_count;
+    // CLUSTER_PRODUCER_IDS: one block of /latest_producer_id_block
+    int64_t producer_id_first;
+    int32_t producer_id_count;
+    enum err err; // of the whole job: OK, CLOSED, IO, ...
+    // private
+    struct mailbox_item item;
+    struct cluster *cluster;
+    struct mutex mu; // leaf: done, link
+    bool done;
+    struct wait_list waiters;
+    atomic_int refs;
+};
+
+enum err cluster_job_new(enum cluster_job_type type, struct cluster_job **out) WARN_UNUSED;
+void cluster_job_unref(struct cluster_job *j);
+// [any] Takes a reference for the control thread. ERR_FULL past CLUSTER_MAX_JOBS, ERR_CLOSED when stopping.
+enum err cluster_job_submit(struct cluster *c, struct cluster_job *j) WARN_UNUSED;
+// [loop of the wait] True: it is done. False: link is linked and will count w down by one.
+bool cluster_job_wait(struct cluster_job *j, struct wait_link *link, struct wait *w);
+void cluster_job_detach(struct cluster_job *j, struct wait_link *link);
+
+// A topic is done when its partitions have a leader here and the published metadata shows it: a job ends after that.
+
+// Kafka's rules for topic names: 1..249 of [a-zA-Z0-9._-], not "." or "..". *why is a static sentence part.
+bool topic_name_valid(const char *name, size_t len, const char **why);
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A partition that this broker hosts: its log, and as leader what clients may see of it (high watermark, leader epoch,
+// ISR) and who waits for that. docs/REPLICATION.md will tell the rest when followers come.
+//
+// append_mu (rank APPEND) is held across leader check, log_append and publish; state_mu (rank STATE) protects leader
+// epoch, ISR, high watermark and the wait lists and is never held across a system call. A partition is counted;
+// a deleted one answers ERR_NOT_LEADER to those who still hold it and wakes all who wait.
+#ifndef OTTLA_REPLICA_PARTITION_H
+#define OTTLA_REPLICA_PARTITION_H
+
+#include "broker/cluster/cluster.h"
+#include "broker/net/wait.h"
+#include "log/log.h"
+
+struct partition;
+
+void partition_ref(struct partition *p);
+void partition_unref(struct partition *p);
+const char *partition_topic(const struct partition *p);
+int32_t partition_index(const struct partition *p);
+const struct uuid *partition_topic_id(const struct partition *p);
+
+// Leader side of Produce. required_acks as in the request (-1: ERR_NOT_ENOUGH_REPLICAS when the ISR is smaller than
+// min.insync.replicas, capped by the replica count). After ERR_OK the record set is in the log; *ack_offset is what
+// must be reached before an acks=-1 or flush_due append may be acknowledged.
+// ERR_NOT_LEADER, ERR_FAILED (KAFKA_STORAGE_ERROR) and the errors of log_append. a->leader_epoch is filled in here.
+enum err partition_append(struct partition *p, int16_t required_acks, struct log_append *a, struct arena *scratch,
+                          int64_t *ack_offset) WARN_UNUSED;
+// What has become of an append that has to be acknowledged: ERR_OK reached; ERR_AGAIN not yet (and, when w is not
+// NULL, link is linked: w is counted down by one when that changes); ERR_NOT_LEADER; ERR_FAILED;
+// ERR_NOT_ENOUGH_REPLICAS (the ISR shrank meanwhile). need_flush: the data must be fsynced as well.
+enum err partition_ack(struct partition *p, int64_t ack_offset, bool need_flush, struct wait_link *link,
+                       struct wait *w) WARN_UNUSED;
+
+enum partition_isolation {
+    PARTITION_READ_UNCOMMITTED, // up to the high watermark
+    PARTITION_READ_COMMITTED,   // up to the last stable offset
+    PARTITION_READ_LOG_END,     // followers and debugging consumers
+};
+
+struct partition_read {
+    // in
+    int32_t current_leader_epoch; // of the client, -1 = none
+    int32_t last_fetched_epoch;   // -1 = none (KIP-595 diverging epoch)
+    int64_t offset;
+    enum partition_isolation isolation;
+    size_t max_bytes;
+    bool min_one;
+    // out, valid also when nothing is read; all -1 after an error
+    int64_t high_watermark;
+    int64_t last_stable_offset;
+    int64_t log_start_offset;
+    int32_t diverging_epoch; // >= -1 and diverging: tell the reader to truncate to diverging_end
+    int64_t diverging_end;
+    bool diverging;
+    struct log_read read; // file counted for the caller
+    int64_t bound;        // the upper bound that was used; for partition_wait_bytes
+};
+
+// ERR_OK, OUT_OF_RANGE, NOT_LEADER, FENCED_EPOCH, UNKNOWN_EPOCH, FAILED, IO.
+enum err partition_fetch(struct partition *p, struct partition_read *r) WARN_UNUSED;
+// Links for more bytes after a fetch that found too few: w is counted down by the bytes that become readable
+// beyond r->bound under r->isolation (at most r->max_bytes), or by a large number when leadership changes or the
+// partition goes away. If the bound has moved since the read, ERR_AGAIN: read again now.
+enum err partition_wait_bytes(struct partition *p, const struct partition_read *r, struct wait_link *link,
+                              struct wait *w) WARN_UNUSED;
+// Removes a link of either kind (nothing when it is not linked).
+void partition_unlink(struct partition *p, struct wait_link *link);
+
+// Offsets for ListOffsets. timestamp: >= 0, or -1 latest, -2 earliest, -3 max timestamp, -4 earliest local,
+// -5 latest tiered. *offset -1 when there is none. ERR_UNSUPPORTED for other negative timestamps. Epoch checks as
+// partition_fetch. May read the disk.
+struct partition_offset {
+    int32_t current_leader_epoch;
+    int64_t timestamp;
+    enum partition_isolation isolation;
+    int64_t out_offset;
+    int64_t out_timestamp;
+    int32_t out_leader_epoch;
+};
+enum err partition_offset_for(struct partition *p, struct partition_offset *o) WARN_UNUSED;
+// ListOffsets v0.
+enum err partition_offsets_before(struct partition *p, int64_t timestamp, int32_t max, struct arena *a,
+                                  int64_t **offsets, int32_t *count) WARN_UNUSED;
+
+// The log's figures, for answers about it. [any]
+int64_t partition_log_start(struct partition *p);
+int32_t partition_leader_epoch(struct partition *p);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All partitions this broker hosts, by topic and number; opens and deletes their logs as the controller says
+// (cluster_hooks), and does the background work: checkpoints, retention, flushing, expiry of producers, removal of
+// deleted files. Lookups come from any thread; changes from the control thread.
+#ifndef OTTLA_REPLICA_REPLICA_MANAGER_H
+#define OTTLA_REPLICA_REPLICA_MANAGER_H
+
+#include "base/pool.h"
+#include "broker/replica/partition.h"
+
+struct replica_manager;
+
+struct replica_manager_options {
+    const struct os *os;
+    struct log_dir *dir; // opened by the caller, closed by replica_manager_close
+    struct pool *pool;
+    int32_t broker_id;
+    int recovery_threads;                 // num.recovery.threads.per.data.dir
+    int64_t producer_id_expiration_ms;    // producer.id.expiration.ms
+    int64_t producer_expiry_check_ms;     // producer.id.expiration.check.interval.ms
+    int64_t retention_check_ms;           // log.retention.check.interval.ms
+    int64_t initial_delay_ms;             // log.initial.task.delay.ms
+    int64_t checkpoint_ms;                // log.flush.offset.checkpoint.interval.ms
+    int64_t high_watermark_checkpoint_ms; // replica.high.watermark.checkpoint.interval.ms
+};
+
+// Loads every log of the directory (recovery threads in parallel); partitions answer only after the controller has
+// named this broker for them.
+enum err replica_manager_open(const struct replica_manager_options *o, struct replica_manager **out) WARN_UNUSED;
+// Starts the background timers on the control loop (they hand disk work to the pool).
+enum err replica_manager_start(struct replica_manager *m, struct loop *control) WARN_UNUSED;
+// To be called on the control loop before it ends: no timers after this.
+void replica_manager_stop(struct replica_manager *m);
+// Flushes and closes every log, writes the checkpoints and, when all went well, the marker of a clean stop.
+// No partition is in use any more. ERR_FAILED when a log could not be closed cleanly.
+enum err replica_manager_close(struct replica_manager *m) WARN_UNUSED;
+
+// The hooks for cluster_open.
+struct cluster_hooks replica_manager_hooks(struct replica_manager *m);
+
+// Referenced for the caller. ERR_NOT_LEADER: this broker has no such replica. ERR_FAILED: its log is out of service.
+enum err replica_manager_find(struct replica_manager *m, struct slice topic, int32_t partition,
+                              struct partition **out) WARN_UNUSED; // [any]
+
+#endif
