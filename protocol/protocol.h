@@ -11,7 +11,7 @@
 //   string, bytes                       struct slice; data NULL = null
 //   records                             struct records; data NULL and file NULL = null
 //   uuid, bool, intN, float64           struct uuid, bool, intN_t, double
-//   struct                              the struct itself; a nullable one is a pointer
+//   struct                              the struct itself; a nullable one is a const pointer, NULL = null
 // A schema file may hold "data" messages (one body section): struct end_txn_marker_value and so on.
 #ifndef OTTLA_PROTOCOL_PROTOCOL_H
 #define OTTLA_PROTOCOL_PROTOCOL_H

@@ -238,7 +238,9 @@ def member_type(f):
         base = "struct " + f.sub.c_name
     else:
         base = SCALARS[f.type]
-    return base + " *" if f.array or f.pointer else base + " "
+    if f.pointer:
+        return "const " + base + " *"
+    return base + " *" if f.array else base + " "
 
 
 def default_value(f):
@@ -249,7 +251,9 @@ def default_value(f):
     if f.array:
         return None  # the pointer; its count is set apart
     if f.sub:
-        return None if f.pointer else struct_defaults(f.sub)
+        if f.pointer:
+            return None if text == "null" else "&%s_defaults" % f.sub.c_name
+        return struct_defaults(f.sub)
     if f.type in ("string", "bytes"):
         if text not in (None, "null"):
             raise SchemaError("%s: only null is known as default of %s" % (f.name, f.type))
