@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few Kafka requests the tests speak themselves, over a bare socket.
+
+Only what no client under test can do for us: asking whether a broker is up before any client is
+started, and deleting a topic for kcat, which has no admin commands. Low versions are used on
+purpose: they have no tagged fields and every broker that calls itself Kafka 3.9 serves them.
+"""
+
+import socket
+import struct
+
+API_DELETE_TOPICS = 20
+API_METADATA = 3
+API_VERSIONS = 18
+
+MAX_ANSWER_BYTES = 16 << 20
+
+
+def split_address(bootstrap):
+    """'host:port' -> (host, port)."""
+    host, port = bootstrap.rsplit(":", 1)
+    return host.strip("[]"), int(port)
+
+
+def _take(sock, count):
+    got = b""
+    while len(got) < count:
+        more = sock.recv(count - len(got))
+        if not more:
+            raise OSError("the broker closed the connection")
+        got += more
+    return got
+
+
+def _string(text):
+    raw = text.encode()
+    return struct.pack(">h", len(raw)) + raw
+
+
+def ask(bootstrap, api_key, version, body, timeout_s=10):
+    """One request on a connection of its own; returns the answer's body."""
+    with socket.create_connection(split_address(bootstrap), timeout_s) as sock:
+        sock.settimeout(timeout_s)
+        request = struct.pack(">hhi", api_key, version, 7) + _string("compat-tests") + body
+        sock.sendall(struct.pack(">i", len(request)) + request)
+        (size,) = struct.unpack(">i", _take(sock, 4))
+        if not 4 <= size <= MAX_ANSWER_BYTES:
+            raise OSError("the broker answered with a frame of %d bytes" % size)
+        answer = _take(sock, size)
+    (correlation_id,) = struct.unpack(">i", answer[:4])
+    if correlation_id != 7:
+        raise OSError("asked with correlation id 7, answered with %d" % correlation_id)
+    return answer[4:]
+
+
+def api_versions(bootstrap, timeout_s=10):
+    """ApiVersions v0: {api key: (lowest version, highest version)}."""
+    body = ask(bootstrap, API_VERSIONS, 0, b"", timeout_s)
+    error, count = struct.unpack(">hi", body[:6])
+    if error != 0:
+        raise OSError("ApiVersions answered with error %d" % error)
+    rows = (struct.unpack(">hhh", body[6 + 6 * i:12 + 6 * i]) for i in range(count))
+    return {key: (low, high) for key, low, high in rows}
+
+
+def broker_ids(bootstrap, timeout_s=10):
+    """Metadata v1 without topics: the ids of the brokers that are known to this one."""
+    body = ask(bootstrap, API_METADATA, 1, struct.pack(">i", 0), timeout_s)
+    (count,) = struct.unpack(">i", body[:4])
+    ids, at = [], 4
+    for _ in range(count):
+        node_id, host_size = struct.unpack(">ih", body[at:at + 6])
+        at += 6 + host_size + 4
+        (rack_size,) = struct.unpack(">h", body[at:at + 2])
+        at += 2 + max(rack_size, 0)
+        ids.append(node_id)
+    return ids
+
+
+def delete_topic(bootstrap, topic, timeout_s=30):
+    """DeleteTopics v1; returns Kafka's error code for the topic."""
+    body = struct.pack(">i", 1) + _string(topic) + struct.pack(">i", timeout_s * 1000)
+    answer = ask(bootstrap, API_DELETE_TOPICS, 1, body, timeout_s + 10)
+    _, count, name_size = struct.unpack(">iih", answer[:10])
+    if count != 1 or answer[10:10 + name_size].decode() != topic:
+        raise OSError("DeleteTopics answered for something else than " + topic)
+    (error,) = struct.unpack(">h", answer[10 + name_size:12 + name_size])
+    return error
