@@ -19,7 +19,8 @@ static const uint8_t *reader_advance(struct reader *r, size_t len)
         r->bad = true;
         return NULL;
     }
-    const uint8_t *p = r->data + r->pos;
+    // A reader of no bytes at all may have no data, to which not even zero can be added.
+    const uint8_t *p = r->data ? r->data + r->pos : NULL;
     r->pos += len;
     return p;
 }
@@ -90,7 +91,6 @@ struct slice reader_bytes(struct reader *r, size_t len)
 {
     static const uint8_t nothing[1];
     const uint8_t *p = reader_advance(r, len);
-    // Even a reader of no bytes at all (data NULL) answers an empty slice that is not null.
     return p ? slice_of(p, len) : slice_of(nothing, 0);
 }
 
