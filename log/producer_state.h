@@ -6,7 +6,6 @@
 #ifndef OTTLA_LOG_PRODUCER_STATE_H
 #define OTTLA_LOG_PRODUCER_STATE_H
 
-#include "base/arena.h"
 #include "base/os.h"
 #include "log/batch.h"
 
@@ -26,7 +25,9 @@ struct producer_batch {
 };
 
 // A client's batch, before it is written. ERR_DUPLICATE_SEQUENCE: *duplicate says where it was stored.
-// PRODUCER_FENCED, OUT_OF_ORDER_SEQUENCE, INVALID_TXN_STATE. Batches without producer id pass.
+// PRODUCER_FENCED, OUT_OF_ORDER_SEQUENCE, INVALID_TXN_STATE. Batches without producer id pass, as do those of a
+// producer that is not known here. (That a transactional batch was verified with the coordinator is the caller's to
+// know.)
 enum err producer_state_check(const struct producer_state *p, const struct batch *b,
                               struct producer_batch *duplicate) WARN_UNUSED;
 
@@ -42,7 +43,7 @@ struct completed_txn {
 // Notes a written (or replayed) data batch; offsets are final.
 enum err producer_state_apply(struct producer_state *p, const struct batch *b) WARN_UNUSED;
 // Notes a written (or replayed) transaction marker. *completed is set and true returned when it ended an open
-// transaction.
+// transaction. Without memory for a new entry the producer stays unknown, as an expired one is.
 bool producer_state_apply_marker(struct producer_state *p, const struct batch *b, bool commit,
                                  int32_t coordinator_epoch, struct completed_txn *completed);
 
@@ -59,7 +60,8 @@ void producer_state_expire(struct producer_state *p, int64_t now_ms, int64_t exp
 int64_t producer_state_end_offset(const struct producer_state *p);
 void producer_state_set_end_offset(struct producer_state *p, int64_t offset);
 
-// Snapshot files (<offset>.snapshot). Loading drops expired entries; ERR_CORRUPT: delete it and try an older one.
+// Snapshot files (<offset>.snapshot). They keep the newest batch of each producer only. Loading replaces what is there
+// (on any error the state is empty) and drops expired entries; ERR_CORRUPT: delete it and try an older one.
 enum err producer_state_load(struct producer_state *p, const struct os *os, const char *path, int64_t end_offset,
                              int64_t now_ms, int64_t expiration_ms) WARN_UNUSED;
 // Written to <path>.tmp and renamed; fsynced when sync is true.
