@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door. Everything built lies in build/, all paths are relative, so the checkout may lie anywhere.
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CTEST = ctest --output-on-failure --parallel $(JOBS) --test-dir
+# ThreadSanitizer needs the classic memory layout; where that cannot be asked for, it is tried without.
+NO_ASLR = $(shell setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R)
+export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export TSAN_OPTIONS ?= halt_on_error=1
+
+.PHONY: help build run test check lint fmt tidy asan asan-unit tsan tsan-unit compat demo bench clean
+
+help:
+	@echo 'make run      build and start a broker on 127.0.0.1:9092, data in ./ottla-data'
+	@echo 'make test     every test: lint, unit tests (plain and with sanitizers), real clients'
+	@echo 'make build    the optimised broker: build/ottla'
+	@echo 'make demo     a large text through a broker with every codec, compared and timed'
+	@echo 'make check    the unit tests'
+	@echo 'make lint     dependency rule, naming, formatting, warnings of gcc and clang'
+	@echo 'make asan     unit tests and a client run under the address and undefined-behaviour sanitizers'
+	@echo 'make tsan     the same under the thread sanitizer'
+	@echo 'make compat   real clients against a running broker'
+	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
+	@echo 'make tidy     clang-tidy over all sources'
+	@echo 'make fmt      format all sources'
+	@echo 'make clean    remove what was built'
+
+# Warnings of a compiler nobody has tried yet must not stop a user: here they are not errors.
+build:
+	@tools/install-deps run
+	@tools/configure build -DOTTLA_TESTS=OFF -DOTTLA_WERROR=OFF
+	@cmake --build build --parallel $(JOBS)
+
+run: build
+	@exec build/ottla
+
+check:
+	@tools/install-deps check
+	@tools/configure build/check -DOTTLA_DEBUG_LOCKS=ON
+	@cmake --build build/check --parallel $(JOBS)
+	@$(CTEST) build/check
+
+lint:
+	@tools/install-deps check
+	@tools/configure build/check -DOTTLA_DEBUG_LOCKS=ON
+	@cmake --build build/check --parallel $(JOBS)
+	@python3 -B tools/lint --build build/check
+	@python3 -B tools/tests/test_lint.py
+
+asan-unit:
+	@tools/install-deps check
+	@tools/configure build/asan -DOTTLA_SANITIZE=address,undefined
+	@cmake --build build/asan --parallel $(JOBS)
+	@$(CTEST) build/asan
+
+asan: asan-unit
+	@tools/install-deps client
+	@OTTLA="$(CURDIR)/build/asan/ottla" compat-tests/run kcat
+
+tsan-unit:
+	@tools/install-deps check
+	@tools/configure build/tsan -DOTTLA_SANITIZE=thread
+	@cmake --build build/tsan --parallel $(JOBS)
+	@$(NO_ASLR) $(CTEST) build/tsan
+
+tsan: tsan-unit
+	@tools/install-deps client
+	@OTTLA="$(CURDIR)/build/tsan/ottla" $(NO_ASLR) compat-tests/run kcat
+
+compat: build
+	@tools/install-deps test
+	@OTTLA="$(CURDIR)/build/ottla" compat-tests/run
+
+# One after the other, whatever -j says: each of them uses all processors by itself.
+test:
+	@tools/install-deps test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory asan-unit
+	@$(MAKE) --no-print-directory tsan-unit
+	@$(MAKE) --no-print-directory compat
+	@echo 'make test: all passed'
+
+demo: build
+	@tools/install-deps demo
+	@tools/demo
+
+bench: build
+	@tools/install-deps demo
+	@bench/run
+
+tidy: check
+	@tools/install-deps tidy
+	@python3 -B tools/lint --build build/check --tidy
+
+fmt:
+	@tools/install-deps check
+	@python3 -B tools/lint --format
+
+clean:
+	@rm -rf build
