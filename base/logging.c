@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    LINE_MAX_BYTES = 4096,
+    LINE_MAX_BYTES = 16 * 1024,
 };
 
 static atomic_int current_level = LOG_INFO; // docs/decisions/0001-logging.md
