@@ -6,6 +6,10 @@
 #define OTTLA_LOG_RECORD_H
 
 #include "log/batch.h"
+#include "log/compress.h"
+
+// A batch may unpack to at most this many bytes: sizes inside it are 32-bit, and it bounds the time a bomb costs.
+#define RECORDS_UNPACKED_MAX INT32_MAX
 
 struct record {
     int64_t offset;    // absolute
@@ -21,11 +25,14 @@ struct record {
 
 struct record_iter;
 
-// data: the whole batch (magic 2). ERR_UNSUPPORTED_CODEC for codec 5..7; memory from malloc, released by _free.
-enum err record_iter_new(const uint8_t *data, const struct batch *b, struct record_iter **out) WARN_UNUSED;
+// data: the whole batch (magic 2), which must live as long as the iterator. pool: where decoders come from, or NULL.
+// ERR_UNSUPPORTED_CODEC for codec 5..7 or data that does not even begin right; memory from malloc, released by _free.
+enum err record_iter_new(struct codec_pool *pool, const uint8_t *data, const struct batch *b,
+                         struct record_iter **out) WARN_UNUSED;
 // ERR_NOT_FOUND after the last record (count reached and nothing left over); ERR_INVALID_RECORD when a record is
-// malformed, missing, or bytes are left; ERR_UNSUPPORTED_CODEC when the data does not decompress.
+// malformed, missing, or bytes are left; ERR_UNSUPPORTED_CODEC when the data does not decompress. After an error the
+// iterator may only be freed.
 enum err record_iter_next(struct record_iter *it, struct record *out) WARN_UNUSED;
-void record_iter_free(struct record_iter *it);
+void record_iter_free(struct record_iter *it); // NULL is allowed
 
 #endif
