@@ -60,6 +60,9 @@ struct partition_read {
 
 // ERR_OK, OUT_OF_RANGE, NOT_LEADER, FENCED_EPOCH, UNKNOWN_EPOCH, FAILED, IO.
 enum err partition_fetch(struct partition *p, struct partition_read *r) WARN_UNUSED;
+// Aborted transactions for what a partition_fetch under PARTITION_READ_COMMITTED found (log_aborted_transactions).
+enum err partition_aborted(struct partition *p, const struct partition_read *r, struct arena *a,
+                           struct log_aborted_txn **out, int32_t *count) WARN_UNUSED;
 // Links for more bytes after a fetch that found too few: w is counted down by the bytes that become readable
 // beyond r->bound under r->isolation (at most r->max_bytes), or by a large number when leadership changes or the
 // partition goes away. If the bound has moved since the read, ERR_AGAIN: read again now.

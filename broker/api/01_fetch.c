@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fetch (1), v0-17: finds record batches and sends them from the file without copying. Waits until min_bytes are there,
+// a partition has an error, or max_wait has passed (long poll). Limits as KIP-74: the first non-empty partition of an
+// answer gives at least its first batch whole. Sessions (KIP-227) are declined with session id 0, which clients take
+// as "send a full request each time". Versions 0-3 would need the records converted to an older format; where there
+// are records, they get UNSUPPORTED_VERSION as from a Kafka that has message.downconversion.enable=false.
+#include "broker/api/apis.h"
+#include "broker/api/errmap.h"
+#include "broker/api/key_map.h"
+
+#define FETCH_FIRST_UNCONVERTED_VERSION 4
+#define FETCH_FIRST_SESSION_VERSION     7
+#define FETCH_FIRST_TOPIC_ID_VERSION    13
+#define FETCH_FIRST_LEADER_VERSION      16 // CurrentLeader and NodeEndpoints (KIP-951)
+
+#define ISOLATION_READ_UNCOMMITTED 0
+#define ISOLATION_READ_COMMITTED   1
+
+// One partition of the request.
+struct fetch_part {
+    const struct fetch_request_fetch_partition *in;
+    const struct fetch_request_fetch_topic *topic_in;
+    const struct metadata_topic *topic; // NULL when unknown
+    struct fetch_response_partition_data *out; // run->outs has the same order
+    struct partition *partition; // referenced until the request ends
+    struct wait_link link;
+    struct partition_read read;
+    int64_t topic_number; // same for all entries of one topic
+    int16_t refused;      // error found before any log was touched, final
+};
+
+// r->state
+struct fetch_run {
+    struct fetch_part *parts;
+    struct fetch_response_partition_data *outs;
+    int32_t parts_count;
+    int32_t replica_id;
+    enum partition_isolation isolation;
+    size_t max_bytes;
+    int64_t min_bytes;
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+// The skeleton: of a partition named twice the last entry counts, in the place of the first.
+
+struct partition_key {
+    int64_t topic;
+    int64_t index;
+};
+
+static bool part_collect(struct request *r, struct fetch_run *run, struct key_map *partitions,
+                         const struct fetch_part *like, const struct fetch_request_fetch_partition *in)
+{
+    struct partition_key *key = arena_alloc(&r->arena, sizeof *key);
+    if (key == NULL) {
+        return false;
+    }
+    *key = (struct partition_key){like->topic_number, in->partition};
+    int64_t *slot = key_map_slot(partitions, slice_of(key, sizeof *key), &r->arena);
+    if (slot == NULL) {
+        return false;
+    }
+    if (*slot < 0) {
+        *slot = run->parts_count;
+        struct fetch_part *p = &run->parts[run->parts_count];
+        *p = *like;
+        p->out = &run->outs[run->parts_count++];
+    }
+    run->parts[*slot].in = in;
+    return true;
+}
+
+static bool parts_collect(struct request *r, struct fetch_run *run)
+{
+    const struct fetch_request *in = r->in;
+    struct key_map topics, partitions;
+    key_map_init(&topics);
+    key_map_init(&partitions);
+    bool ok = true;
+    for (int32_t i = 0; ok && i < in->topics_count; i++) {
+        const struct fetch_request_fetch_topic *t = &in->topics[i];
+        bool by_id = r->version >= FETCH_FIRST_TOPIC_ID_VERSION;
+        int64_t *number = key_map_slot(&topics, by_id ? slice_of(&t->topic_id, sizeof t->topic_id) : t->topic,
+                                       &r->arena);
+        if (number == NULL) {
+            ok = false;
+            break;
+        }
+        if (*number < 0) {
+            *number = i;
+        }
+        struct fetch_part like = {.topic_in = t, .topic_number = *number};
+        like.topic = by_id ? metadata_topic_find_id(r->metadata, &t->topic_id)
+                           : metadata_topic_find(r->metadata, t->topic);
+        for (int32_t k = 0; ok && k < t->partitions_count; k++) {
+            ok = part_collect(r, run, &partitions, &like, &t->partitions[k]);
+        }
+    }
+    key_map_release(&topics);
+    key_map_release(&partitions);
+    return ok;
+}
+
+static struct fetch_run *run_collect(struct request *r)
+{
+    const struct fetch_request *in = r->in;
+    size_t n = 0;
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        n += (size_t)in->topics[i].partitions_count;
+    }
+    struct fetch_run *run = arena_alloc(&r->arena, sizeof *run);
+    if (run == NULL) {
+        return NULL;
+    }
+    run->parts = arena_array(&r->arena, n, sizeof *run->parts);
+    run->outs = arena_array(&r->arena, n, sizeof *run->outs);
+    if (run->parts == NULL || run->outs == NULL || !parts_collect(r, run)) {
+        return NULL;
+    }
+    run->replica_id = r->version >= 15 ? in->replica_state.replica_id : in->replica_id;
+    run->isolation = run->replica_id >= 0                               ? PARTITION_READ_LOG_END
+                     : in->isolation_level == ISOLATION_READ_COMMITTED ? PARTITION_READ_COMMITTED
+                                                                        : PARTITION_READ_UNCOMMITTED;
+    int32_t max_bytes = r->version >= 3 ? in->max_bytes : INT32_MAX;
+    run->max_bytes = (size_t)(max_bytes < r->ctx->options->fetch_max_bytes ? max_bytes
+                                                                           : r->ctx->options->fetch_max_bytes);
+    run->min_bytes = in->min_bytes < (int64_t)run->max_bytes ? in->min_bytes : (int64_t)run->max_bytes;
+    return run;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Reading
+
+static void out_reset(struct fetch_response_partition_data *out, int32_t index)
+{
+    fetch_response_partition_data_init(out);
+    out->partition_index = index;
+    out->high_watermark = -1;
+    out->aborted_transactions_count = -1; // null
+    out->records.data = (const uint8_t *)"";
+}
+
+static void part_refuse(struct fetch_part *p, int16_t error_code)
+{
+    p->refused = error_code;
+    p->out->error_code = error_code;
+    p->out->aborted_transactions_count = 0;
+}
+
+static void part_prepare(struct request *r, struct fetch_part *p)
+{
+    out_reset(p->out, p->in->partition);
+    if (p->topic == NULL) {
+        part_refuse(p, r->version >= FETCH_FIRST_TOPIC_ID_VERSION ? KAFKA_ERROR_UNKNOWN_TOPIC_ID
+                                                                  : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    } else if (metadata_partition_find(p->topic, p->in->partition) == NULL) {
+        part_refuse(p, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    }
+}
+
+// A follower must be one of the partition's replicas and not the leader itself.
+static bool follower_known(const struct request *r, const struct fetch_part *p, int32_t replica_id)
+{
+    const struct metadata_partition *m = metadata_partition_find(p->topic, p->in->partition);
+    for (int32_t i = 0; i < m->replicas_count; i++) {
+        if (m->replicas[i] == replica_id && replica_id != r->ctx->options->broker_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int16_t part_aborted(struct request *r, struct fetch_part *p)
+{
+    struct log_aborted_txn *aborted = NULL;
+    int32_t count = 0;
+    enum err err = partition_aborted(p->partition, &p->read, &r->arena, &aborted, &count);
+    p->out->aborted_transactions = arena_array(&r->arena, (size_t)count, sizeof *p->out->aborted_transactions);
+    if (err != ERR_OK || p->out->aborted_transactions == NULL) {
+        return errmap_code(err != ERR_OK ? err : ERR_NO_MEMORY);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        fetch_response_aborted_transaction_init(&p->out->aborted_transactions[i]);
+        p->out->aborted_transactions[i].producer_id = aborted[i].producer_id;
+        p->out->aborted_transactions[i].first_offset = aborted[i].first_offset;
+    }
+    p->out->aborted_transactions_count = count;
+    return KAFKA_ERROR_NONE;
+}
+
+static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_part *p)
+{
+    if (run->replica_id >= 0 && !follower_known(r, p, run->replica_id)) {
+        return p->in->current_leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
+                                                : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    }
+    if (r->version >= 3 && ((const struct fetch_request *)r->in)->max_bytes < 0) {
+        return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    }
+    if (p->partition != NULL) {
+        return KAFKA_ERROR_NONE;
+    }
+    enum err err = replica_manager_find(r->ctx->replicas, slice_str(p->topic->name), p->in->partition, &p->partition);
+    return err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(err);
+}
+
+// Reads one partition; *left is what the answer may still hold, *min_one whether the first batch may exceed that.
+static void part_read(struct request *r, struct fetch_run *run, struct fetch_part *p, size_t *left, bool *min_one)
+{
+    out_reset(p->out, p->in->partition);
+    int16_t error_code = part_open(r, run, p);
+    if (error_code != KAFKA_ERROR_NONE) {
+        p->out->error_code = error_code;
+        return;
+    }
+    size_t wanted = p->in->partition_max_bytes > 0 ? (size_t)p->in->partition_max_bytes : 0;
+    p->read = (struct partition_read){
+        .current_leader_epoch = p->in->current_leader_epoch,
+        .last_fetched_epoch = p->in->last_fetched_epoch,
+        .offset = p->in->fetch_offset,
+        .isolation = run->isolation,
+        .max_bytes = wanted < *left ? wanted : *left,
+        .min_one = *min_one,
+    };
+    enum err err = partition_fetch(p->partition, &p->read);
+    if (err != ERR_OK) {
+        p->out->error_code = errmap_code(err);
+        return;
+    }
+    p->out->high_watermark = p->read.high_watermark;
+    p->out->last_stable_offset = p->read.last_stable_offset;
+    p->out->log_start_offset = p->read.log_start_offset;
+    if (p->read.diverging) {
+        p->out->diverging_epoch.epoch = p->read.diverging_epoch;
+        p->out->diverging_epoch.end_offset = p->read.diverging_end;
+        return;
+    }
+    if (run->isolation == PARTITION_READ_COMMITTED) {
+        error_code = part_aborted(r, p);
+    }
+    if (p->read.read.file != NULL && r->version < FETCH_FIRST_UNCONVERTED_VERSION) {
+        error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
+    }
+    if (error_code != KAFKA_ERROR_NONE) {
+        out_reset(p->out, p->in->partition);
+        p->out->error_code = error_code;
+        return;
+    }
+    if (p->read.read.file != NULL) {
+        p->out->records = (struct records){.len = p->read.read.len,
+                                           .file = p->read.read.file,
+                                           .position = p->read.read.position};
+        *left -= p->read.read.len < *left ? p->read.read.len : *left;
+        *min_one = false;
+    }
+}
+
+// Gives back the files of an earlier round.
+static void run_release_files(struct fetch_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (p->read.read.file != NULL) {
+            log_file_unref(p->read.read.file);
+            p->read.read.file = NULL;
+        }
+    }
+}
+
+struct fetch_round {
+    int64_t bytes;
+    bool at_once; // an error or a diverging epoch ends the wait for all
+    bool any;     // there is a partition that was read at all
+};
+
+static struct fetch_round run_read(struct request *r, struct fetch_run *run)
+{
+    struct fetch_round round = {0};
+    size_t left = run->max_bytes;
+    bool min_one = r->version >= 3;
+    run_release_files(run);
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (p->refused != KAFKA_ERROR_NONE) {
+            continue;
+        }
+        part_read(r, run, p, &left, &min_one);
+        round.any = true;
+        round.bytes += (int64_t)p->read.read.len;
+        round.at_once = round.at_once || p->out->error_code != KAFKA_ERROR_NONE || p->read.diverging;
+    }
+    return round;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Waiting
+
+static void run_unlink(struct fetch_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        if (run->parts[i].partition != NULL) {
+            partition_unlink(run->parts[i].partition, &run->parts[i].link);
+        }
+    }
+}
+
+// Links to every partition that was read. False: something has changed since, read again.
+static bool run_link(struct request *r, struct fetch_run *run, int64_t missing)
+{
+    wait_arm(&r->wait, missing);
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (p->refused != KAFKA_ERROR_NONE || p->partition == NULL) {
+            continue;
+        }
+        if (partition_wait_bytes(p->partition, &p->read, &p->link, &r->wait) != ERR_OK) {
+            run_unlink(run);
+            return false;
+        }
+    }
+    return true;
+}
+
+// Reads until there is enough, or everything is linked for more.
+static bool run_wait(struct request *r, struct fetch_run *run)
+{
+    for (;;) {
+        struct fetch_round round = run_read(r, run);
+        int64_t missing = run->min_bytes - round.bytes;
+        if (r->expired || !round.any || round.at_once || missing <= 0) {
+            return false;
+        }
+        if (run_link(r, run, missing)) {
+            run_release_files(run);
+            return true;
+        }
+        if (!wait_disarm(&r->wait)) {
+            return true; // the wake is on its way: it runs the request again
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The answer
+
+static void run_fill_leader(struct request *r, struct fetch_part *p)
+{
+    struct fetch_response *out = r->out;
+    if (p->topic == NULL || (p->out->error_code != KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER &&
+                             p->out->error_code != KAFKA_ERROR_FENCED_LEADER_EPOCH)) {
+        return;
+    }
+    const struct metadata_partition *m = metadata_partition_find(p->topic, p->in->partition);
+    const struct metadata_broker *b = m == NULL ? NULL : metadata_broker_find(r->metadata, m->leader);
+    const struct metadata_endpoint *e = b == NULL ? NULL : metadata_broker_endpoint(b, request_listener(r));
+    if (e == NULL) {
+        return;
+    }
+    p->out->current_leader.leader_id = m->leader;
+    p->out->current_leader.leader_epoch = m->leader_epoch;
+    for (int32_t k = 0; k < out->node_endpoints_count; k++) {
+        if (out->node_endpoints[k].node_id == b->id) {
+            return;
+        }
+    }
+    if (out->node_endpoints == NULL) {
+        out->node_endpoints =
+            arena_array(&r->arena, (size_t)metadata_brokers_count(r->metadata), sizeof *out->node_endpoints);
+    }
+    if (out->node_endpoints == NULL) {
+        return;
+    }
+    struct fetch_response_node_endpoint *n = &out->node_endpoints[out->node_endpoints_count++];
+    fetch_response_node_endpoint_init(n);
+    n->node_id = b->id;
+    n->host = slice_str(e->host);
+    n->port = e->port;
+    n->rack = b->rack == NULL ? SLICE_NULL : slice_str(b->rack);
+}
+
+// Neighbouring partitions of one topic share an entry.
+static bool run_fill_topics(struct request *r, struct fetch_run *run)
+{
+    struct fetch_response *out = r->out;
+    out->responses = arena_array(&r->arena, (size_t)run->parts_count, sizeof *out->responses);
+    if (out->responses == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (i == 0 || p->topic_number != run->parts[i - 1].topic_number) {
+            struct fetch_response_fetchable_topic_response *t = &out->responses[out->responses_count++];
+            fetch_response_fetchable_topic_response_init(t);
+            t->topic = r->version >= FETCH_FIRST_TOPIC_ID_VERSION ? slice_str("") : p->topic_in->topic;
+            t->topic_id = p->topic_in->topic_id;
+            t->partitions = p->out;
+        }
+        out->responses[out->responses_count - 1].partitions_count++;
+        if (r->version >= FETCH_FIRST_LEADER_VERSION) {
+            run_fill_leader(r, p);
+        }
+    }
+    return true;
+}
+
+static void run_release(struct fetch_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        if (run->parts[i].partition != NULL) {
+            partition_unref(run->parts[i].partition);
+            run->parts[i].partition = NULL;
+        }
+    }
+}
+
+static enum api_step run_answer(struct request *r, struct fetch_run *run)
+{
+    bool ok = run_fill_topics(r, run);
+    run_release(run);
+    if (!ok) {
+        run_release_files(run);
+        return API_CLOSE;
+    }
+    return API_DONE; // the file references go to the answer with the records
+}
+
+// An isolation level nobody knows fails the request as a whole.
+static enum api_step answer_unknown_isolation(struct request *r, struct fetch_run *run)
+{
+    struct fetch_response *out = r->out;
+    out->error_code = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        out_reset(p->out, p->in->partition);
+        part_refuse(p, KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+        p->out->records.data = NULL;
+    }
+    return run_answer(r, run);
+}
+
+static enum api_step fetch_first_run(struct request *r)
+{
+    const struct fetch_request *in = r->in;
+    struct fetch_response *out = r->out;
+    if (r->version >= FETCH_FIRST_SESSION_VERSION && in->session_epoch > 0) {
+        out->error_code = KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND; // no session was ever given out
+        return API_DONE;
+    }
+    struct fetch_run *run = run_collect(r);
+    if (run == NULL) {
+        return API_CLOSE;
+    }
+    r->state = run;
+    if (in->isolation_level != ISOLATION_READ_UNCOMMITTED && in->isolation_level != ISOLATION_READ_COMMITTED) {
+        return answer_unknown_isolation(r, run);
+    }
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        part_prepare(r, &run->parts[i]);
+    }
+    r->expired = in->max_wait_ms <= 0;
+    r->deadline_ms = loop_now_ms(request_loop(r)) + in->max_wait_ms;
+    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+}
+
+enum api_step api_fetch(struct request *r)
+{
+    if (r->runs == 1) {
+        return fetch_first_run(r);
+    }
+    struct fetch_run *run = r->state;
+    run_unlink(run);
+    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+}
+
+void api_fetch_abort(struct request *r)
+{
+    struct fetch_run *run = r->state;
+    run_unlink(run);
+    run_release_files(run);
+    run_release(run);
+}

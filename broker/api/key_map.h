@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A small map from byte strings to numbers, to find what a request names twice (topics by name, partitions by topic
+// and number) without comparing each with each. Keys are views; entries lie in the caller's arena, whose limit bounds
+// the map.
+#ifndef OTTLA_API_KEY_MAP_H
+#define OTTLA_API_KEY_MAP_H
+
+#include "base/arena.h"
+
+struct key_map_entry;
+
+struct key_map {
+    struct key_map_entry *entries;
+};
+
+void key_map_init(struct key_map *m);
+void key_map_release(struct key_map *m);
+// The value of a key, which begins as -1 when the key is new. NULL without memory. Valid until release.
+int64_t *key_map_slot(struct key_map *m, struct slice key, struct arena *a);
+
+#endif
