@@ -33,7 +33,7 @@ struct zk_stat {
 enum zk_create_mode {
     ZK_PERSISTENT,
     ZK_EPHEMERAL,
-    ZK_PERSISTENT_SEQUENTIAL, // ten decimal digits are added to the name
+    ZK_PERSISTENT_SEQUENTIAL, // ten decimal digits are added to the name: how many children the parent ever had
 };
 
 enum zk_event_type {
@@ -49,9 +49,9 @@ enum zk_event_type {
 // Result of any operation. Pointers are valid during the callback only.
 struct zk_result {
     enum err err;          // NOT_FOUND, EXISTS, BAD_VERSION, NOT_EMPTY, CLOSED (session gone), IO (journal failed) ...
-    struct slice data;     // get
-    struct zk_stat stat;   // get, set, exists, create
-    const char *path;      // create: the real name; otherwise the path asked for
+    struct slice data;     // get; data NULL = the node has null data, which is not the same as empty
+    struct zk_stat stat;   // get, set, exists, create, children; multi: of its last create or set, as it was then
+    const char *path;      // create: the real name; multi: NULL; otherwise the path asked for
     const char **children; // children: names without path, sorted
     int n_children;
     int failed_op; // multi: index of the operation that failed, else -1
@@ -64,7 +64,7 @@ typedef void zk_event_fn(void *ctx, enum zk_event_type type, const char *path);
 #define ZK_VERSION_ANY    (-1)
 #define ZK_DATA_MAX_BYTES (1024 * 1024) // jute.maxbuffer of ZooKeeper
 #define ZK_PATH_MAX_BYTES 1024
-#define ZK_MULTI_MAX_OPS  1024
+#define ZK_MULTI_MAX_OPS  1024 // their data together is bounded by ZK_DATA_MAX_BYTES
 
 enum zk_op_type {
     ZK_OP_CREATE,
@@ -84,21 +84,32 @@ struct zk_op {
 // The embedded store: opens or creates the journal `<dir>/ottla-znodes.*` (plain files: Kafka ignores plain files
 // in a log directory, but refuses unknown folders). Ephemerals of an earlier process are gone after opening. An
 // operation that changes the tree is written and fsynced before its callback; a journal that cannot be written
-// answers ERR_IO to this and every later change. A torn tail of the journal is cut at opening.
+// answers ERR_IO to this and every later change, and none of them is visible to reads (after a restart, those that
+// were being written may be there). A torn tail of the journal is cut at opening; other damage is ERR_CORRUPT.
 // wake is called (from the owner's thread) when zk_dispatch has something to do.
+// The session begins here and lasts until zk_close: the embedded store sends no session events.
 enum err zk_local_open(const struct os *os, const char *dir, void (*wake)(void *ctx), void *wake_ctx,
                        struct zk **out) WARN_UNUSED;
-// Ends the session: ephemerals go, then the store is closed. Pending callbacks are dropped.
+// Ends the session: ephemerals go, then the store is closed. Operations not dispatched yet are dropped with their
+// callbacks. Not to be called from a callback.
 void zk_close(struct zk *zk);
-// Delivers completed results and watch events; returns when there are none left.
+// Delivers completed results and watch events; returns when there are none left. Not to be called from a callback.
+// Changes that stand together in the queue share one write and one fsync.
 void zk_dispatch(struct zk *zk);
 int64_t zk_session_id(const struct zk *zk);
 // Where session events and watches go; set once, before the first call.
 void zk_set_event_fn(struct zk *zk, zk_event_fn *fn, void *ctx);
 
-// Every operation calls fn exactly once (unless the handle is closed first). path and data are copied.
+// Every operation calls fn (NULL: nobody wants to know) exactly once, in the order of the calls, unless the handle is
+// closed first. path and data are copied. version ZK_VERSION_ANY fits every version.
 // watch = true: an event for the node (get/exists: data change, creation, deletion; children: child changes,
-// deletion) is delivered once through the event function.
+// deletion) is delivered once through the event function: after the result that set the watch, before the result of
+// the change that fires it. Only exists sets one on a node that is not there. Watches on one path and of one kind
+// are one.
+// Errors of all: ERR_INVALID (path), ERR_TOO_LARGE (path, data, number of operations), ERR_FULL (too many operations
+// waiting, or the embedded tree at its bound), ERR_IO, ERR_CLOSED. Create: ERR_EXISTS, ERR_NOT_FOUND (no parent),
+// ERR_INVALID (the parent is ephemeral). Get, exists, children: ERR_NOT_FOUND. Set: ERR_NOT_FOUND, ERR_BAD_VERSION.
+// Delete: those and ERR_NOT_EMPTY.
 void zk_create(struct zk *zk, const char *path, struct slice data, enum zk_create_mode mode, zk_result_fn *fn,
                void *ctx);
 void zk_get(struct zk *zk, const char *path, bool watch, zk_result_fn *fn, void *ctx);
@@ -106,7 +117,7 @@ void zk_exists(struct zk *zk, const char *path, bool watch, zk_result_fn *fn, vo
 void zk_children(struct zk *zk, const char *path, bool watch, zk_result_fn *fn, void *ctx);
 void zk_set(struct zk *zk, const char *path, struct slice data, int32_t version, zk_result_fn *fn, void *ctx);
 void zk_delete(struct zk *zk, const char *path, int32_t version, zk_result_fn *fn, void *ctx);
-// All or nothing.
+// All or nothing, in this order, as one transaction; the operations' paths and data are copied.
 void zk_multi(struct zk *zk, const struct zk_op *ops, int n, zk_result_fn *fn, void *ctx);
 
 #include "zk/znodes.h"

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An operation on its way through the embedded store: a copy of the request, later its outcome.
+#ifndef OTTLA_ZK_ZK_PENDING_H
+#define OTTLA_ZK_ZK_PENDING_H
+
+#include <sys/queue.h>
+
+#include "zk/zk_impl.h"
+
+struct zk_pending {
+    STAILQ_ENTRY(zk_pending) entries;
+    struct zk_request request; // op.path, op.data, ops and what they point to are owned
+    bool refused;              // answered as the result says, never executed
+    struct zk_result result;
+    char *name;       // of a sequential node, owned; NULL otherwise
+    size_t txn_start; // its transaction in the frame; start == end: it changed nothing
+    size_t txn_end;
+};
+
+STAILQ_HEAD(zk_pending_list, zk_pending);
+
+struct zk_pending *zk_pending_new(const struct zk_request *request);
+void zk_pending_free(struct zk_pending *p);
+void zk_pending_list_free(struct zk_pending_list *list);
+bool zk_pending_is_change(const struct zk_pending *p);
+
+#endif
