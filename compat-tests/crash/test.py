@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at random points of a produce load, again and again on one log directory.
+
+Idempotent producers write numbered records with acks=all to several partitions, one producer per
+codec. Some live through all the kills, so the broker has to know them again after each restart;
+one more per round dies with the broker. What must hold after each restart, and at the end from
+the first offset on:
+
+- every acknowledged record stands at the offset that was acknowledged,
+- the numbers of a producer in a partition are 0, 1, 2 ... without a gap or a repetition,
+- offsets have no gaps, and no byte has changed.
+
+Every third restart is itself killed while the broker recovers. With --flush the broker runs with
+log.flush.interval.messages=1. The seed of all chance is printed and can be set by COMPAT_SEED.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
+
+import brokers
+import rdkafka
+from records import CODECS, Mismatch
+
+TOPIC = "crash"
+PARTITIONS = 4
+TIMEOUT_S = 60
+LOG_LEVEL_CRITICAL = 2  # A client that lost its broker would tell so on each attempt.
+MAX_IN_FLIGHT_RECORDS = 400
+MAX_PADDING_BYTES = 800
+MAX_ACKS_BEFORE_KILL = 1500
+MAX_MORE_LOAD_S = 0.15
+
+
+def make_value(writer, partition, sequence):
+    """Tells who wrote it and as which; its length and its bytes follow from that."""
+    front = b"%d %d %d " % (writer, partition, sequence)
+    size = (writer * 7919 + partition * 104729 + sequence * 1299709) % MAX_PADDING_BYTES
+    return front + (front * (size // len(front) + 1))[:size]
+
+
+class Writer:
+    """One idempotent producer and what it knows of its records."""
+
+    def __init__(self, bootstrap, number, codec):
+        self.number = number
+        self.next_sequence = [0] * PARTITIONS
+        self.acknowledged = []
+        self.errors = []
+        self.producer = ck.Producer({
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "compression.type": codec,
+            "linger.ms": 2,
+            "batch.num.messages": 50,
+            "message.timeout.ms": 0,
+            "reconnect.backoff.ms": 10,
+            "reconnect.backoff.max.ms": 200,
+            "retry.backoff.ms": 20,
+            "retry.backoff.max.ms": 200,
+            "socket.timeout.ms": 10000,
+            "log_level": LOG_LEVEL_CRITICAL,
+        })
+
+    def write_some(self, rng):
+        while len(self.producer) < MAX_IN_FLIGHT_RECORDS:
+            partition = rng.randrange(PARTITIONS)
+            sequence = self.next_sequence[partition]
+            self.producer.produce(TOPIC, make_value(self.number, partition, sequence),
+                                  partition=partition, on_delivery=self.delivered(sequence))
+            self.next_sequence[partition] += 1
+        self.producer.poll(0)
+
+    def delivered(self, sequence):
+        def report(error, message):
+            if error is None:
+                self.acknowledged.append((message.partition(), message.offset(), sequence))
+            else:
+                self.errors.append(error)
+        return report
+
+    def finish(self):
+        """All that was written is acknowledged in the end."""
+        left = self.producer.flush(TIMEOUT_S)
+        if self.errors:
+            raise Mismatch("producer %d: a record was given up: %s"
+                           % (self.number, self.errors[0]))
+        if left:
+            raise Mismatch("producer %d: %d records are still not acknowledged after %d s"
+                           % (self.number, left, TIMEOUT_S))
+
+    def abandon(self):
+        """Gives up what was not acknowledged: it may be in the log, or not."""
+        self.producer.purge()
+        self.producer.poll(0)
+
+
+class Audit:
+    """Reads on where it stopped and checks each record; remembers what it saw."""
+
+    def __init__(self):
+        self.next_offset = [0] * PARTITIONS
+        self.next_sequence = {}
+        self.at_offset = [[] for _ in range(PARTITIONS)]
+
+    def read_to_end(self, bootstrap):
+        consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": "unused",
+                                "enable.auto.commit": False, "auto.offset.reset": "error",
+                                "check.crcs": True, "fetch.wait.max.ms": 20,
+                                "log_level": LOG_LEVEL_CRITICAL})
+        rdkafka.await_leaders(consumer, TOPIC, PARTITIONS)
+        ends = [self.end_offset(consumer, partition) for partition in range(PARTITIONS)]
+        consumer.assign([ck.TopicPartition(TOPIC, partition, self.next_offset[partition])
+                         for partition in range(PARTITIONS)
+                         if self.next_offset[partition] < ends[partition]])
+        until = time.monotonic() + TIMEOUT_S
+        while any(now < end for now, end in zip(self.next_offset, ends)):
+            if time.monotonic() > until:
+                raise Mismatch("read up to %s of %s in %d s"
+                               % (self.next_offset, ends, TIMEOUT_S))
+            for message in consumer.consume(1000, 0.1):
+                if message.error():
+                    raise Mismatch("reading partition %s: %s" % (message.partition(),
+                                                                 message.error()))
+                self.check(message.partition(), message.offset(), message.value())
+        consumer.close()
+
+    def end_offset(self, consumer, partition):
+        low, high = consumer.get_watermark_offsets(ck.TopicPartition(TOPIC, partition), TIMEOUT_S)
+        if low != 0 or high < self.next_offset[partition]:
+            raise Mismatch("partition %d: has offsets %d to %d, but was read up to %d before"
+                           % (partition, low, high, self.next_offset[partition]))
+        return high
+
+    def check(self, partition, offset, value):
+        where = "partition %d offset %d" % (partition, offset)
+        if offset != self.next_offset[partition]:
+            raise Mismatch("%s: offset %d is missing" % (where, self.next_offset[partition]))
+        writer, home, sequence = (int(field) for field in value.split(b" ", 3)[:3])
+        wanted = self.next_sequence.get((writer, partition), 0)
+        if sequence != wanted or home != partition:
+            raise Mismatch("%s: record %d of producer %d for partition %d, record %d is next"
+                           % (where, sequence, writer, home, wanted))
+        if value != make_value(writer, partition, sequence):
+            raise Mismatch("%s: record %d of producer %d has changed" % (where, sequence, writer))
+        self.next_offset[partition] += 1
+        self.next_sequence[(writer, partition)] = sequence + 1
+        self.at_offset[partition].append((writer, sequence))
+
+    def check_acknowledged(self, writer):
+        for partition, offset, sequence in writer.acknowledged:
+            there = self.at_offset[partition]
+            if offset >= len(there):
+                raise Mismatch("partition %d: record %d of producer %d was acknowledged at offset "
+                               "%d; the log ends at %d"
+                               % (partition, sequence, writer.number, offset, len(there)))
+            if there[offset] != (writer.number, sequence):
+                raise Mismatch("partition %d offset %d: record %d of producer %d was acknowledged "
+                               "there; there is record %d of producer %d"
+                               % (partition, offset, sequence, writer.number, there[offset][1],
+                                  there[offset][0]))
+
+
+class CrashTest:
+    def __init__(self, broker, rng):
+        self.broker = broker
+        self.rng = rng
+        self.start_s = 0.0
+        self.lasting = []
+        self.mortal = []
+        self.audit = Audit()
+
+    def writers(self):
+        return self.lasting + self.mortal
+
+    def acknowledged(self):
+        return sum(len(writer.acknowledged) for writer in self.writers())
+
+    def start(self):
+        before = time.monotonic()
+        self.broker.start()
+        self.start_s = time.monotonic() - before
+
+    def create_topic(self):
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        rdkafka.create_topic(admin, TOPIC, PARTITIONS)
+
+    def write_until_killed(self):
+        """Load on all partitions; the kill comes after a random number of acknowledgements and a
+        random time, in the midst of requests."""
+        mortal = Writer(self.broker.bootstrap, len(self.writers()), self.rng.choice(CODECS))
+        self.mortal.append(mortal)
+        active = self.lasting + [mortal]
+        wanted = self.acknowledged() + self.rng.randint(1, MAX_ACKS_BEFORE_KILL)
+        until = time.monotonic() + TIMEOUT_S
+        while self.acknowledged() < wanted:
+            if time.monotonic() > until:
+                raise Mismatch("%d acknowledgements are missing after %d s of load"
+                               % (wanted - self.acknowledged(), TIMEOUT_S))
+            self.write_on(active)
+        until = time.monotonic() + self.rng.uniform(0, MAX_MORE_LOAD_S)
+        while time.monotonic() < until:
+            self.write_on(active)
+        self.broker.kill()
+        mortal.abandon()
+
+    def write_on(self, active):
+        for writer in active:
+            writer.write_some(self.rng)
+            if writer.errors:
+                raise Mismatch("producer %d: a record was given up: %s"
+                               % (writer.number, writer.errors[0]))
+        active[0].producer.poll(0.002)
+
+    def kill_while_recovering(self):
+        self.broker.spawn()
+        time.sleep(self.rng.uniform(0, self.start_s))
+        self.broker.process.kill()
+
+    def check(self, audit):
+        audit.read_to_end(self.broker.bootstrap)
+        for writer in self.writers():
+            audit.check_acknowledged(writer)
+
+    def run(self, rounds):
+        self.start()
+        self.create_topic()
+        for codec in CODECS:
+            self.lasting.append(Writer(self.broker.bootstrap, len(self.lasting), codec))
+        for number in range(1, rounds + 1):
+            before = self.acknowledged()
+            self.write_until_killed()
+            if number % 3 == 0:
+                self.kill_while_recovering()
+            self.start()
+            self.check(self.audit)
+            print("round %d: %d acknowledged, restarted in %.2f s, log ends at %s"
+                  % (number, self.acknowledged() - before, self.start_s, self.audit.next_offset),
+                  flush=True)
+        for writer in self.lasting:
+            writer.finish()
+        self.check(Audit())
+        self.check_clean_restart()
+        print("%d records acknowledged in %d rounds, all there, once, in order"
+              % (self.acknowledged(), rounds))
+
+    def check_clean_restart(self):
+        self.broker.stop()
+        self.start()
+        self.check(Audit())
+        self.broker.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work_dir")
+    parser.add_argument("--rounds", type=int, default=22)
+    parser.add_argument("--flush", action="store_true")
+    options = parser.parse_args()
+    seed = int(os.environ.get("COMPAT_SEED") or random.SystemRandom().randrange(1 << 32))
+    print("seed %d (set COMPAT_SEED=%d to repeat)" % (seed, seed), flush=True)
+    overrides = {"log.flush.interval.messages": 1} if options.flush else {}
+    # Small segments, so that kills also meet rolls and recovery more than one segment.
+    overrides["log.segment.bytes"] = 1 << 20
+    broker = brokers.from_environment(options.work_dir, overrides)
+    try:
+        CrashTest(broker, random.Random(seed)).run(options.rounds)
+    except (Mismatch, ck.KafkaException, brokers.BrokerError) as problem:
+        sys.exit("crash (seed %d): %s" % (seed, problem))
+    finally:
+        broker.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Apache Kafka 3.9.1 takes over a log directory of Ottla, and Ottla takes it back.
+
+1. Ottla writes topics with every codec (idempotent producers, several segments) and stops.
+2. Kafka starts on that directory. What it needs besides, its ZooKeeper gets from the directory
+   itself: the cluster id of meta.properties and, for each folder of a partition, topic id and
+   leader epoch. It serves the same records, by offset and by time, and appends some.
+3. Kafka stops; Ottla starts on the directory again and serves all, also what Kafka appended.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
+
+import brokers
+import rdkafka
+import records
+from records import CODECS, PARTITIONS, Mismatch, Pass, expect
+
+SEGMENT_BYTES = 1 << 18
+FIRST_COUNT = 1200
+MORE_COUNT = 30
+SEED_TIMEOUT_S = 60
+# Kafka's producer ids begin behind these, as they would in a cluster that Ottla is a member of.
+LAST_PRODUCER_ID = 999999
+
+PARTITION_FOLDER = re.compile(r"(.+)-(\d+)")
+
+# What Kafka logs when it does not take a partition as it is.
+DISTRUST = re.compile(r" (ERROR|FATAL) | WARN .*LogLoader|corrupt|ecovering unflushed"
+                      r"|ebuilding index|runcating")
+
+Partition = collections.namedtuple("Partition", "topic number topic_id leader_epoch")
+
+
+def read_properties(path):
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def read_partition(folder):
+    topic, number = PARTITION_FOLDER.fullmatch(folder.name).groups()
+    metadata = dict(line.split(": ") for line in
+                    (folder / "partition.metadata").read_text().splitlines())
+    expect("%s: version of partition.metadata" % folder.name, "0", metadata["version"])
+    # A version line, a count, then one line "epoch start-offset" per epoch.
+    epochs = (folder / "leader-epoch-checkpoint").read_text().split("\n")[2:]
+    latest = [int(line.split()[0]) for line in epochs if line]
+    return Partition(topic, int(number), metadata["topic_id"], latest[-1] if latest else 0)
+
+
+def read_partitions(data_dir):
+    return [read_partition(folder) for folder in sorted(data_dir.iterdir())
+            if folder.is_dir() and PARTITION_FOLDER.fullmatch(folder.name)]
+
+
+def znodes(cluster_id, broker_id, partitions):
+    """What a cluster with these partitions on this one broker has in its ZooKeeper."""
+    yield "/cluster", ""
+    yield "/cluster/id", json.dumps({"version": "1", "id": cluster_id})
+    yield "/latest_producer_id_block", json.dumps({
+        "version": 1, "broker": broker_id, "block_start": "0",
+        "block_end": str(LAST_PRODUCER_ID)})
+    yield "/brokers", ""
+    yield "/brokers/topics", ""
+    topics = collections.defaultdict(list)
+    for partition in partitions:
+        topics[partition.topic].append(partition)
+    for topic, members in topics.items():
+        ids = {member.topic_id for member in members}
+        if len(ids) != 1:
+            raise Mismatch("topic %s has several ids in its folders: %s" % (topic, ids))
+        path = "/brokers/topics/" + topic
+        yield path, json.dumps({
+            "version": 3, "topic_id": ids.pop(), "adding_replicas": {}, "removing_replicas": {},
+            "partitions": {str(member.number): [broker_id] for member in members}})
+        yield path + "/partitions", ""
+        for member in members:
+            yield "%s/partitions/%d" % (path, member.number), ""
+            yield "%s/partitions/%d/state" % (path, member.number), json.dumps({
+                "version": 1, "leader": broker_id, "leader_epoch": member.leader_epoch,
+                "isr": [broker_id], "controller_epoch": 1})
+
+
+def seed_zookeeper(zookeeper, nodes, libraries, classes):
+    text = "".join("%s\t%s\n" % node for node in nodes)
+    done = subprocess.run(["java", "-Xmx64m", "-cp",
+                           os.path.join(libraries, "*") + os.pathsep + classes,
+                           "SeedZnodes", zookeeper.address],
+                          input=text, capture_output=True, text=True, timeout=SEED_TIMEOUT_S,
+                          check=False)
+    if done.returncode != 0:
+        raise Mismatch("ZooKeeper could not be filled:\n" + done.stderr)
+
+
+class Archive:
+    """Everything that was written, and the comparison with what a broker serves."""
+
+    def __init__(self):
+        self.base_ms = records.first_timestamp_ms()
+        self.written = {"reads-" + codec: [] for codec in CODECS}
+
+    def codec(self, topic):
+        return topic.removeprefix("reads-")
+
+    def create_topics(self, bootstrap):
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        for topic in self.written:
+            rdkafka.create_topic(admin, topic)
+
+    def append(self, bootstrap, count):
+        for topic, wrote in self.written.items():
+            batch = [records.make(len(wrote) + i, self.base_ms) for i in range(count)]
+            ends = {p: len(some) for p, some in records.by_partition(wrote).items()}
+            rdkafka.produce(bootstrap, topic, Pass(self.codec(topic), True, "all", count), batch,
+                            ends)
+            wrote += batch
+
+    def compare(self, bootstrap):
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        for topic, wrote in self.written.items():
+            rdkafka.await_leaders(admin, topic)
+            expected = records.by_partition(wrote)
+            rdkafka.read_all(bootstrap, topic, expected)
+            rdkafka.read_by_time(bootstrap, topic, expected)
+
+
+def check_folders(data_dir, archive):
+    """The directory has what this test is about: every partition, and several segments."""
+    partitions = read_partitions(data_dir)
+    found = {(partition.topic, partition.number) for partition in partitions}
+    for topic in archive.written:
+        for number in range(PARTITIONS):
+            if (topic, number) not in found:
+                raise Mismatch("no folder for partition %d of topic %s in %s"
+                               % (number, topic, data_dir))
+            segments = len(list((data_dir / ("%s-%d" % (topic, number))).glob("*.log")))
+            if segments < 2:
+                raise Mismatch("%s-%d has %d segments; several are wanted"
+                               % (topic, number, segments))
+    if not (data_dir / ".kafka_cleanshutdown").is_file():
+        raise Mismatch("there is no .kafka_cleanshutdown in %s after a clean stop" % data_dir)
+    return partitions
+
+
+def check_kafka_log(path):
+    """Kafka trusted the directory: it recovered nothing and rebuilt nothing."""
+    text = pathlib.Path(path).read_text(errors="replace")
+    if "since clean shutdown file was found" not in text:
+        raise Mismatch("Kafka did not find the clean-shutdown marker; its log: %s" % path)
+    for line in text.splitlines():
+        if DISTRUST.search(line):
+            raise Mismatch("Kafka's log tells: %s\n(%s)" % (line, path))
+
+
+def serve_by_kafka(data_dir, partitions, archive, work_dir):
+    meta = read_properties(data_dir / "meta.properties")
+    expect("version of meta.properties", "0", meta["version"])
+    broker_id = int(meta["broker.id"])
+    libraries = os.environ["KAFKA_LIBRARIES"]
+    work_dir.mkdir()
+    zookeeper = brokers.ZooKeeper(libraries, work_dir)
+    kafka = brokers.Kafka(libraries, work_dir, {"broker.id": broker_id}, data_dir, zookeeper)
+    try:
+        zookeeper.start()
+        seed_zookeeper(zookeeper, znodes(meta["cluster.id"], broker_id, partitions), libraries,
+                       os.environ["KAFKA_CLASSES"])
+        kafka.start()
+        archive.compare(kafka.bootstrap)
+        archive.append(kafka.bootstrap, MORE_COUNT)
+        kafka.stop()
+        check_kafka_log(kafka.process.log_path)
+    finally:
+        kafka.close()
+
+
+def run(work_dir):
+    archive = Archive()
+    broker = brokers.from_environment(work_dir / "writer",
+                                      {"log.segment.bytes": SEGMENT_BYTES})
+    try:
+        broker.start()
+        archive.create_topics(broker.bootstrap)
+        archive.append(broker.bootstrap, FIRST_COUNT)
+        archive.compare(broker.bootstrap)
+        broker.stop()
+        print("written and stopped", flush=True)
+        partitions = check_folders(broker.data_dir, archive)
+        serve_by_kafka(broker.data_dir, partitions, archive, work_dir / "kafka")
+        print("served by Apache Kafka", flush=True)
+        broker.start()
+        archive.compare(broker.bootstrap)
+        archive.append(broker.bootstrap, MORE_COUNT)
+        archive.compare(broker.bootstrap)
+        broker.stop()
+        print("served by the first broker again")
+    finally:
+        broker.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work_dir", type=pathlib.Path)
+    options = parser.parse_args()
+    try:
+        run(options.work_dir)
+    except (Mismatch, ck.KafkaException, brokers.BrokerError) as problem:
+        sys.exit("kafka-reads-ottla: %s" % problem)
+
+
+if __name__ == "__main__":
+    main()
