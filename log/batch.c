@@ -94,7 +94,8 @@ void batch_set_max_timestamp(uint8_t *data, struct batch *b, bool append_time, i
     if (batch_is(b, BATCH_ATTR_APPEND_TIME) == append_time && b->max_timestamp == max_timestamp) {
         return;
     }
-    int attributes = append_time ? b->attributes | BATCH_ATTR_APPEND_TIME : b->attributes & ~BATCH_ATTR_APPEND_TIME;
+    int attributes = b->attributes & BATCH_ATTR_KNOWN & ~BATCH_ATTR_APPEND_TIME;
+    attributes |= append_time ? BATCH_ATTR_APPEND_TIME : 0;
     b->attributes = (int16_t)attributes;
     b->max_timestamp = max_timestamp;
     store_be16(data + BATCH_AT_ATTRIBUTES, (uint16_t)b->attributes);

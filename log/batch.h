@@ -26,6 +26,7 @@
 #define BATCH_ATTR_TRANSACTIONAL  0x10
 #define BATCH_ATTR_CONTROL        0x20
 #define BATCH_ATTR_DELETE_HORIZON 0x40
+#define BATCH_ATTR_KNOWN          0x7f
 
 struct batch {
     int64_t base_offset;
@@ -76,7 +77,8 @@ int32_t batch_last_sequence(const struct batch *b);
 int32_t sequence_add(int32_t sequence, int32_t n);
 
 // Stamps in place. Offset and epoch are outside the CRC; the third changes it and writes the new one, only when
-// timestamp type or max timestamp differ from what is there. It keeps *b equal to the bytes.
+// timestamp type or max timestamp differ from what is there; unknown attribute bits then go, as in Kafka. It keeps *b
+// equal to the bytes.
 void batch_set_base_offset(uint8_t *data, int64_t base_offset);
 void batch_set_leader_epoch(uint8_t *data, int32_t leader_epoch);
 void batch_set_max_timestamp(uint8_t *data, struct batch *b, bool append_time, int64_t max_timestamp);

@@ -142,7 +142,7 @@ enum log_append_origin {
 
 struct log_record_error {
     int32_t index;       // of the record in its batch
-    const char *message; // static
+    const char *message; // in the scratch arena, never NULL
 };
 
 struct log_append {

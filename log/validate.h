@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a leader checks and rewrites in the one batch of a client's append (wire-format: Produce validation, rows
-// 14-29; Kafka's LogValidator). Pure: no files, no locks.
+// 14-29; Kafka's LogValidator). Pure: no files, no locks but that of the codec pool.
 #ifndef OTTLA_LOG_VALIDATE_H
 #define OTTLA_LOG_VALIDATE_H
 
 #include "log/batch.h"
+#include "log/compress.h"
 #include "log/log.h"
 
 struct validated {
@@ -14,13 +15,23 @@ struct validated {
     int64_t offset_of_max_timestamp; // relative to base_offset 0: the delta of the first record that has it
 };
 
+// Where the batch is going to.
+struct validate_target {
+    const struct log_config *config;
+    const char *topic; // for messages to the client
+    int32_t partition;
+    struct codec_pool *pool; // or NULL
+};
+
 // Step 1, before anything of the log is touched: base offset 0, size, CRC, exactly one batch, trailing rest cut
-// (a->len is lowered). Errors as log_append.
+// (a->len is lowered). Resets the fields of *a that step 2 fills; a base offset other than 0 sets a->log_start_known.
+// Errors as log_append, and ERR_UNSUPPORTED for message formats 0 and 1.
 enum err validate_set(const struct log_config *c, struct log_append *a, struct batch *out) WARN_UNUSED;
-// Step 2, when the next offset is known: counts, control bit, producer fields, every record (offset deltas 0,1,2..,
-// well-formed, key on compacted topics, timestamps); stamps base offset, leader epoch, timestamp type and max
-// timestamp into a->data. Fills a->record_errors, a->error_message, a->append_time_ms, a->log_start_known.
-enum err validate_and_stamp(const struct log_config *c, struct log_append *a, int64_t next_offset,
-                            struct arena *scratch, struct validated *out) WARN_UNUSED;
+// Step 2, when the next offset is known; *out is what step 1 has read: counts, control bit, producer fields, every
+// record (offset deltas 0,1,2.., well-formed, key on compacted topics, timestamps); stamps base offset, leader epoch,
+// timestamp type and max timestamp into a->data. Fills a->record_errors, a->error_message (both in scratch, as many
+// as fit there), a->append_time_ms, a->log_start_known. After an error nothing was stamped.
+enum err validate_and_stamp(const struct validate_target *t, struct log_append *a, const struct batch *b,
+                            int64_t next_offset, struct arena *scratch, struct validated *out) WARN_UNUSED;
 
 #endif
