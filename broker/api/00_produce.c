@@ -281,8 +281,8 @@ static int32_t run_settle(struct request *r, struct produce_run *run, bool link)
         if (!p->pending) {
             continue;
         }
-        enum err err = partition_ack(p->partition, p->ack_offset, p->need_flush, link ? &p->link : NULL,
-                                     link ? &r->wait : NULL);
+        enum err err =
+            partition_ack(p->partition, p->ack_offset, p->need_flush, link ? &p->link : NULL, link ? &r->wait : NULL);
         if (err == ERR_AGAIN) {
             pending++;
         } else if (err == ERR_OK) {
@@ -363,8 +363,8 @@ static void run_fill_leaders(struct request *r, struct produce_run *run)
             known = known || out->node_endpoints[k].node_id == b->id;
         }
         if (out->node_endpoints == NULL) {
-            out->node_endpoints = arena_array(&r->arena, (size_t)metadata_brokers_count(r->metadata),
-                                              sizeof *out->node_endpoints);
+            out->node_endpoints =
+                arena_array(&r->arena, (size_t)metadata_brokers_count(r->metadata), sizeof *out->node_endpoints);
         }
         if (known || out->node_endpoints == NULL) {
             continue;

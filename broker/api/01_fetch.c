@@ -21,9 +21,9 @@
 struct fetch_part {
     const struct fetch_request_fetch_partition *in;
     const struct fetch_request_fetch_topic *topic_in;
-    const struct metadata_topic *topic; // NULL when unknown
+    const struct metadata_topic *topic;        // NULL when unknown
     struct fetch_response_partition_data *out; // run->outs has the same order
-    struct partition *partition; // referenced until the request ends
+    struct partition *partition;               // referenced until the request ends
     struct wait_link link;
     struct partition_read read;
     int64_t topic_number; // same for all entries of one topic
@@ -81,8 +81,8 @@ static bool parts_collect(struct request *r, struct fetch_run *run)
     for (int32_t i = 0; ok && i < in->topics_count; i++) {
         const struct fetch_request_fetch_topic *t = &in->topics[i];
         bool by_id = r->version >= FETCH_FIRST_TOPIC_ID_VERSION;
-        int64_t *number = key_map_slot(&topics, by_id ? slice_of(&t->topic_id, sizeof t->topic_id) : t->topic,
-                                       &r->arena);
+        int64_t *number =
+            key_map_slot(&topics, by_id ? slice_of(&t->topic_id, sizeof t->topic_id) : t->topic, &r->arena);
         if (number == NULL) {
             ok = false;
             break;
@@ -91,8 +91,8 @@ static bool parts_collect(struct request *r, struct fetch_run *run)
             *number = i;
         }
         struct fetch_part like = {.topic_in = t, .topic_number = *number};
-        like.topic = by_id ? metadata_topic_find_id(r->metadata, &t->topic_id)
-                           : metadata_topic_find(r->metadata, t->topic);
+        like.topic =
+            by_id ? metadata_topic_find_id(r->metadata, &t->topic_id) : metadata_topic_find(r->metadata, t->topic);
         for (int32_t k = 0; ok && k < t->partitions_count; k++) {
             ok = part_collect(r, run, &partitions, &like, &t->partitions[k]);
         }
@@ -119,12 +119,12 @@ static struct fetch_run *run_collect(struct request *r)
         return NULL;
     }
     run->replica_id = r->version >= 15 ? in->replica_state.replica_id : in->replica_id;
-    run->isolation = run->replica_id >= 0                               ? PARTITION_READ_LOG_END
+    run->isolation = run->replica_id >= 0                              ? PARTITION_READ_LOG_END
                      : in->isolation_level == ISOLATION_READ_COMMITTED ? PARTITION_READ_COMMITTED
-                                                                        : PARTITION_READ_UNCOMMITTED;
+                                                                       : PARTITION_READ_UNCOMMITTED;
     int32_t max_bytes = r->version >= 3 ? in->max_bytes : INT32_MAX;
-    run->max_bytes = (size_t)(max_bytes < r->ctx->options->fetch_max_bytes ? max_bytes
-                                                                           : r->ctx->options->fetch_max_bytes);
+    run->max_bytes =
+        (size_t)(max_bytes < r->ctx->options->fetch_max_bytes ? max_bytes : r->ctx->options->fetch_max_bytes);
     run->min_bytes = in->min_bytes < (int64_t)run->max_bytes ? in->min_bytes : (int64_t)run->max_bytes;
     return run;
 }
@@ -192,8 +192,7 @@ static int16_t part_aborted(struct request *r, struct fetch_part *p)
 static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_part *p)
 {
     if (run->replica_id >= 0 && !follower_known(r, p, run->replica_id)) {
-        return p->in->current_leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
-                                                : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+        return p->in->current_leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     }
     if (r->version >= 3 && ((const struct fetch_request *)r->in)->max_bytes < 0) {
         return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
@@ -248,9 +247,8 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
         return;
     }
     if (p->read.read.file != NULL) {
-        p->out->records = (struct records){.len = p->read.read.len,
-                                           .file = p->read.read.file,
-                                           .position = p->read.read.position};
+        p->out->records =
+            (struct records){.len = p->read.read.len, .file = p->read.read.file, .position = p->read.read.position};
         *left -= p->read.read.len < *left ? p->read.read.len : *left;
         *min_one = false;
     }

@@ -9,15 +9,18 @@
 #define OTTLA_API_REQUEST_H
 
 #include "base/arena.h"
+#include "base/pool.h"
 #include "broker/cluster/cluster.h"
 #include "broker/net/conn.h"
 #include "broker/net/wait.h"
 #include "broker/replica/replica_manager.h"
+#include "broker/txn/producer_ids.h"
 #include "protocol/protocol.h"
 
 // What one request may take from memory beside its frame: arrays that clients blow up end here.
 #define REQUEST_ARENA_LIMIT(frame_len) ((size_t)(frame_len)*32 + 4 * 1024 * 1024)
 #define REQUEST_MAX_RUNS               1000
+#define REQUEST_NO_DEADLINE            INT64_MAX // deadline_ms of a wait that only ends by a wake
 
 enum api_step {
     API_DONE,   // `out` is complete: send it
@@ -44,6 +47,8 @@ struct api_context {
     const struct os *os;
     struct cluster *cluster;
     struct replica_manager *replicas;
+    struct producer_ids *producer_ids;
+    struct pool *pool; // for work that may block on the disk
     const struct api_options *options;
 };
 

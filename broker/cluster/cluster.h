@@ -145,7 +145,10 @@ struct cluster_job {
 };
 
 enum err cluster_job_new(enum cluster_job_type type, struct cluster_job **out) WARN_UNUSED;
+void cluster_job_ref(struct cluster_job *j);
 void cluster_job_unref(struct cluster_job *j);
+// [any] Its results may be read.
+bool cluster_job_done(struct cluster_job *j);
 // [any] Takes a reference for the control thread. ERR_FULL past CLUSTER_MAX_JOBS, ERR_CLOSED when stopping.
 enum err cluster_job_submit(struct cluster *c, struct cluster_job *j) WARN_UNUSED;
 // [loop of the wait] True: it is done. False: link is linked and will count w down by one.

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The job outlives the request when that ends first; the control thread then finishes it for nobody.
+#include "broker/api/topic_job.h"
+
+struct topic_job {
+    struct cluster_job *job;
+    struct wait_link link;
+    bool submitted;
+};
+
+struct cluster_job *topic_job_of(const struct request *r)
+{
+    return ((struct topic_job *)r->state)->job;
+}
+
+bool topic_job_finished(const struct request *r)
+{
+    const struct topic_job *t = r->state;
+    return !t->submitted || cluster_job_done(t->job);
+}
+
+void topic_job_end(struct request *r)
+{
+    struct topic_job *t = r->state;
+    cluster_job_detach(t->job, &t->link);
+    cluster_job_unref(t->job);
+}
+
+enum err topic_job_begin(struct request *r, enum cluster_job_type type,
+                         bool (*fill)(struct request *r, struct cluster_job *job), int32_t timeout_ms)
+{
+    struct topic_job *t = arena_alloc(&r->arena, sizeof *t);
+    if (t == NULL || cluster_job_new(type, &t->job) != ERR_OK) {
+        return ERR_NO_MEMORY;
+    }
+    r->state = t;
+    if (!fill(r, t->job)) {
+        cluster_job_unref(t->job);
+        return ERR_NO_MEMORY;
+    }
+    enum err err = cluster_job_submit(r->ctx->cluster, t->job);
+    if (err != ERR_OK) {
+        t->job->err = err;
+        return ERR_OK;
+    }
+    t->submitted = true;
+    r->deadline_ms = loop_now_ms(request_loop(r)) + (timeout_ms > 0 ? timeout_ms : TOPIC_JOB_MIN_WAIT_MS);
+    wait_arm(&r->wait, 1);
+    if (!cluster_job_wait(t->job, &t->link, &r->wait)) {
+        return ERR_AGAIN;
+    }
+    return wait_disarm(&r->wait) ? ERR_OK : ERR_AGAIN;
+}

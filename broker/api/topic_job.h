@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What CreateTopics and DeleteTopics share: a request that hands one job to the control thread and waits for it, at
+// most for its time-out. r->state belongs to this file meanwhile.
+#ifndef OTTLA_API_TOPIC_JOB_H
+#define OTTLA_API_TOPIC_JOB_H
+
+#include "broker/api/request.h"
+
+// A request that does not want to wait (time-out 0 or less) still waits this long for what the job finds out.
+#define TOPIC_JOB_MIN_WAIT_MS 10000
+
+// Makes the job, has `fill` copy the request into it, and submits it. ERR_AGAIN: wait for it. ERR_OK: it is over
+// (it could not be queued: job->err says why). Others: no memory.
+enum err topic_job_begin(struct request *r, enum cluster_job_type type,
+                         bool (*fill)(struct request *r, struct cluster_job *job), int32_t timeout_ms) WARN_UNUSED;
+struct cluster_job *topic_job_of(const struct request *r);
+// The results may be read; false when the time-out came first.
+bool topic_job_finished(const struct request *r);
+// Lets go of the job; also as the abort function of both APIs.
+void topic_job_end(struct request *r);
+
+#endif
