@@ -3,6 +3,7 @@
 // Metadata (3), v0-12: brokers, controller, topics with their leaders; creates missing topics when the request and the
 // broker allow it. Like Kafka it answers LEADER_NOT_AVAILABLE for a topic that is being created; the client's retry
 // finds it. v12 looks topics up by id: as soon as one entry has an id, entries with only a name are ignored.
+#include "base/logging.h"
 #include "broker/api/apis.h"
 #include "broker/api/key_map.h"
 

@@ -58,8 +58,9 @@ struct api_options {
     int32_t fetch_max_bytes; // fetch.max.bytes
     int32_t num_partitions;  // num.partitions
     int32_t default_replication_factor;
-    bool auto_create_topics; // auto.create.topics.enable
-    bool delete_topics;      // delete.topic.enable
+    bool auto_create_topics;                   // auto.create.topics.enable
+    bool delete_topics;                        // delete.topic.enable
+    const struct topic_config *topic_defaults; // of server.properties; `set` marks the keys the file gives
 };
 
 struct request {
