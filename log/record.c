@@ -10,6 +10,9 @@
 
 #define LIKELY(cond)   __builtin_expect(!!(cond), 1)
 #define UNLIKELY(cond) __builtin_expect(!!(cond), 0)
+#define INLINE         inline __attribute__((always_inline))
+
+#define HEAD_BYTES 8 // of keys and values
 
 #define VARINT32_BYTES_MAX 5
 #define VARINT64_BYTES_MAX 10
@@ -116,32 +119,37 @@ static bool cursor_refill(struct cursor *c)
     return true;
 }
 
-static size_t cursor_left(const struct cursor *c)
+static inline size_t cursor_left(const struct cursor *c)
 {
     return (size_t)(c->end - c->next) + c->beyond;
 }
 
-static void cursor_fail(struct cursor *c)
+static inline void cursor_fail(struct cursor *c)
 {
     c->err = c->err == ERR_OK ? ERR_INVALID_RECORD : c->err;
     c->next = c->end;
     c->beyond = 0;
 }
 
+// The functions from here to record_parse are compiled twice: `whole` says that the record lies in one piece, which
+// leaves no call that sees the cursor, so that it is kept in registers.
+
+static INLINE bool cursor_more(struct cursor *c, bool whole)
+{
+    return LIKELY(c->next < c->end) || (!whole && cursor_refill(c));
+}
+
 // An unsigned varint of at most `bytes_max` bytes, the last of which holds at most `last_max`.
-static __attribute__((noinline)) uint64_t cursor_varint_slow(struct cursor *c, int bytes_max, uint8_t last_max)
+static INLINE uint64_t cursor_uvarint(struct cursor *c, bool whole, int bytes_max, uint8_t last_max)
 {
     uint64_t value = 0;
-    for (int i = 0; i < bytes_max; i++) {
-        if (c->next == c->end && !cursor_refill(c)) {
-            return 0;
-        }
+    for (int i = 0; i < bytes_max && cursor_more(c, whole); i++) {
         uint8_t byte = *c->next++;
-        if (i == bytes_max - 1 && byte > last_max) {
-            break;
-        }
         value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
+        if (LIKELY(byte < 0x80)) {
+            if (UNLIKELY(i == bytes_max - 1 && byte > last_max)) {
+                break;
+            }
             return value;
         }
     }
@@ -149,33 +157,15 @@ static __attribute__((noinline)) uint64_t cursor_varint_slow(struct cursor *c, i
     return 0;
 }
 
-// One or two bytes are what nearly all varints in records take.
-static inline uint64_t cursor_uvarint(struct cursor *c, int bytes_max, uint8_t last_max)
+static INLINE int32_t cursor_varint(struct cursor *c, bool whole)
 {
-    if (LIKELY(c->end - c->next >= 2)) {
-        unsigned first = c->next[0];
-        unsigned second = c->next[1];
-        if (LIKELY(first < 0x80)) {
-            c->next += 1;
-            return first;
-        }
-        if (LIKELY(second < 0x80)) {
-            c->next += 2;
-            return (first & 0x7f) | second << 7;
-        }
-    }
-    return cursor_varint_slow(c, bytes_max, last_max);
-}
-
-static inline int32_t cursor_varint(struct cursor *c)
-{
-    uint32_t n = (uint32_t)cursor_uvarint(c, VARINT32_BYTES_MAX, 0x0f);
+    uint32_t n = (uint32_t)cursor_uvarint(c, whole, VARINT32_BYTES_MAX, 0x0f);
     return (int32_t)((n >> 1) ^ (0 - (n & 1)));
 }
 
-static inline int64_t cursor_varlong(struct cursor *c)
+static INLINE int64_t cursor_varlong(struct cursor *c, bool whole)
 {
-    uint64_t n = cursor_uvarint(c, VARINT64_BYTES_MAX, 0x01);
+    uint64_t n = cursor_uvarint(c, whole, VARINT64_BYTES_MAX, 0x01);
     return (int64_t)((n >> 1) ^ (0 - (n & 1)));
 }
 
@@ -195,59 +185,85 @@ static void cursor_skip(struct cursor *c, size_t len, uint8_t *head, size_t head
 }
 
 // A length and that many bytes, or -1 for null: a key, a value, or one of a header.
-static inline int32_t cursor_bytes(struct cursor *c, uint8_t head[8])
+static INLINE int32_t cursor_bytes(struct cursor *c, bool whole, uint8_t head[HEAD_BYTES])
 {
-    int32_t len = cursor_varint(c);
+    int32_t len = cursor_varint(c, whole);
+    memset(head, 0, HEAD_BYTES);
     if (UNLIKELY(len < -1 || (len > 0 && (size_t)len > cursor_left(c)))) {
         cursor_fail(c);
         return -1;
     }
-    if (LIKELY(len >= 8 && c->end - c->next >= len)) {
-        memcpy(head, c->next, 8);
+    if (len > 0 && !whole) {
+        cursor_skip(c, (size_t)len, head, HEAD_BYTES);
+    } else if (LIKELY(len >= HEAD_BYTES)) {
+        memcpy(head, c->next, HEAD_BYTES);
         c->next += len;
-        return len;
-    }
-    memset(head, 0, 8);
-    if (len > 0) {
-        cursor_skip(c, (size_t)len, head, 8);
+    } else {
+        for (int32_t i = 0; i < len; i++) {
+            head[i] = *c->next++;
+        }
     }
     return len;
 }
 
-static void cursor_headers(struct cursor *c)
+static INLINE void cursor_headers(struct cursor *c, bool whole)
 {
-    uint8_t unused[8];
-    int32_t count = cursor_varint(c);
+    uint8_t unused[HEAD_BYTES];
+    int32_t count = cursor_varint(c, whole);
     if (UNLIKELY(count < 0 || (size_t)count > cursor_left(c))) {
         cursor_fail(c);
         return;
     }
     for (int32_t i = 0; i < count && c->err == ERR_OK; i++) {
-        if (cursor_bytes(c, unused) < 0) {
+        if (cursor_bytes(c, whole, unused) < 0) {
             cursor_fail(c); // a header's name may not be null
         }
-        cursor_bytes(c, unused);
+        cursor_bytes(c, whole, unused);
     }
 }
 
-// A cursor over the next record, whose length it has read.
-static inline struct cursor iter_cursor(struct record_iter *it)
+// Reads the record that the cursor is confined to.
+static INLINE enum err record_parse(struct cursor *c, bool whole, struct record *out, int64_t *timestamp_delta)
 {
-    // The length itself may take up to five bytes from wherever they are.
-    struct cursor c = {.next = it->next, .end = it->end, .beyond = SIZE_MAX / 2, .it = it, .err = ERR_OK};
-    int32_t len = cursor_varint(&c);
-    if (UNLIKELY(c.err != ERR_OK || len < 0)) {
-        cursor_fail(&c);
-        return c;
+    if (cursor_more(c, whole)) {
+        c->next++; // the record's attributes, which mean nothing yet
     }
-    // The bytes that a refill gave to the cursor are consumed from the iterator's point of view: take them back.
-    it->next = c.next;
-    size_t here = (size_t)(it->end - it->next);
+    *timestamp_delta = cursor_varlong(c, whole);
+    out->offset_delta = cursor_varint(c, whole);
+    out->key_len = cursor_bytes(c, whole, out->key_head);
+    out->value_len = cursor_bytes(c, whole, out->value_head);
+    cursor_headers(c, whole);
+    return c->err == ERR_OK && cursor_left(c) != 0 ? ERR_INVALID_RECORD : c->err;
+}
+
+// A record that runs over the end of the current piece, or begins in the next one.
+static __attribute__((noinline)) enum err iter_next_split(struct record_iter *it, struct record *out,
+                                                          int64_t *timestamp_delta)
+{
+    // The length may take its bytes from anywhere; what else a refill gave the cursor goes back to the iterator.
+    struct cursor c = {.next = it->next, .end = it->end, .beyond = SIZE_MAX / 2, .it = it, .err = ERR_OK};
+    int32_t len = cursor_varint(&c, false);
+    if (c.err != ERR_OK || len < 0) {
+        return c.err != ERR_OK ? c.err : ERR_INVALID_RECORD;
+    }
+    size_t here = (size_t)(c.end - c.next);
     here = here < (size_t)len ? here : (size_t)len;
     c.end = c.next + here;
     c.beyond = (size_t)len - here;
-    it->next += here;
-    return c;
+    it->next = c.end;
+    return record_parse(&c, false, out, timestamp_delta);
+}
+
+static inline enum err iter_next(struct record_iter *it, struct record *out, int64_t *timestamp_delta)
+{
+    struct cursor c = {.next = it->next, .end = it->end, .beyond = 0, .it = NULL, .err = ERR_OK};
+    int32_t len = cursor_varint(&c, true);
+    if (UNLIKELY(c.err != ERR_OK || len < 0 || c.end - c.next < len)) {
+        return iter_next_split(it, out, timestamp_delta);
+    }
+    c.end = c.next + len;
+    it->next = c.end;
+    return record_parse(&c, true, out, timestamp_delta);
 }
 
 // After the last record neither bytes nor further pieces may be left.
@@ -265,22 +281,16 @@ enum err record_iter_next(struct record_iter *it, struct record *out)
     if (it->left <= 0) {
         return iter_finish(it);
     }
-    struct cursor c = iter_cursor(it);
-    if (LIKELY(c.next < c.end || cursor_refill(&c))) {
-        c.next++; // the record's attributes, which mean nothing yet
-    }
-    uint64_t timestamp_delta = (uint64_t)cursor_varlong(&c);
-    out->offset_delta = cursor_varint(&c);
-    out->key_len = cursor_bytes(&c, out->key_head);
-    out->value_len = cursor_bytes(&c, out->value_head);
-    cursor_headers(&c);
-    if (UNLIKELY(c.err != ERR_OK || cursor_left(&c) != 0)) {
-        return c.err != ERR_OK ? c.err : ERR_INVALID_RECORD;
+    int64_t timestamp_delta;
+    enum err e = iter_next(it, out, &timestamp_delta);
+    if (UNLIKELY(e != ERR_OK)) {
+        return e;
     }
     it->left--;
     out->has_key = out->key_len >= 0;
     out->has_value = out->value_len >= 0;
     out->offset = (int64_t)((uint64_t)it->base_offset + (uint64_t)(int64_t)out->offset_delta);
-    out->timestamp = it->append_time ? it->max_timestamp : (int64_t)((uint64_t)it->base_timestamp + timestamp_delta);
+    out->timestamp =
+        it->append_time ? it->max_timestamp : (int64_t)((uint64_t)it->base_timestamp + (uint64_t)timestamp_delta);
     return ERR_OK;
 }
