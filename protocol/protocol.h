@@ -29,7 +29,8 @@ struct records {
     int64_t position; // of the bytes in the file; only carried along
 };
 
-// Where external records belong in an encoded message: after `at` bytes of the encoder's output.
+// Where external records belong in an encoded message: after the first `at` bytes of what the writer holds (which
+// counts what it held before, so the list of a frame fits its writer when the header was encoded to it, too).
 struct gap {
     size_t at;
     const struct records *records; // points into the message that was encoded
@@ -43,7 +44,8 @@ struct gap_list {
 
 struct message_desc; // one generated table; opaque outside protocol/
 
-// Static facts of an API of Kafka 3.9 (the whole table, whether the broker serves it or not).
+// Static facts of an API of Kafka 3.9. The table holds what a broker in ZooKeeper mode, its clients and its controller
+// may speak, whether this broker serves it or not; APIs of KRaft quorums and of share groups are unknown here.
 struct protocol_api {
     int16_t key;
     const char *name; // "Produce"
@@ -69,17 +71,23 @@ void message_init(const struct message_desc *m, void *out);
 
 // Decodes one body. Strings, bytes and records stay views into the reader's bytes (which must outlive `out`); arrays
 // and nested structs come from the arena, whose limit bounds them; an array count larger than the bytes left is
-// refused before allocating. Unknown tags are skipped. Bytes left over are left in the reader.
-// ERR_TRUNCATED, ERR_CORRUPT (null where null is not allowed, bad varint, string over 32767), ERR_NO_MEMORY.
+// refused before allocating. Fields the version lacks are at their defaults. Unknown tags are skipped. Bytes left over
+// are left in the reader. After an error the reader is bad and `out` is not to be used.
+// ERR_TRUNCATED, ERR_CORRUPT (null where null is not allowed, bad varint, string over 32767), ERR_NO_MEMORY,
+// ERR_UNSUPPORTED (the message has no such version).
 enum err message_decode(const struct message_desc *m, int16_t version, struct reader *r, struct arena *a,
                         void *out) WARN_UNUSED;
 
 // Encodes one body behind what the writer holds. A field the version cannot carry is dropped if the schema calls it
 // ignorable, else ERR_INVALID when it is not at its default. gaps may be NULL when no records field is external.
+// After an error the writer and the list hold what they held before.
+// ERR_INVALID (also null where null is not allowed, a string over 32767), ERR_UNSUPPORTED (the message has no such
+// version), ERR_TOO_LARGE (the writer is full; it stays bad), ERR_FULL (the list of gaps is).
 enum err message_encode(const struct message_desc *m, int16_t version, const void *in, struct writer *w,
                         struct gap_list *gaps) WARN_UNUSED;
 
 // One line of JSON for people (bytes as hex under "$b", field names as in the schema); appended to the writer.
+// ERR_UNSUPPORTED, ERR_TOO_LARGE (the writer is full).
 enum err message_print(const struct message_desc *m, int16_t version, const void *in, struct writer *w) WARN_UNUSED;
 
 // The header version of a request and of its response (KIP-482; ApiVersions answers always use 0, ControlledShutdown

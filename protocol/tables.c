@@ -66,6 +66,9 @@ size_t field_value_size(const struct field_desc *f)
 
 static bool struct_is_default(const struct struct_desc *s, const void *in, const void *defaults)
 {
+    // Same bytes, same values; the other way round need not be, because of padding and equal strings elsewhere.
+    if (memcmp(in, defaults, s->size) == 0)
+        return true;
     for (size_t i = 0; i < s->field_count; i++) {
         if (!field_is_default(&s->fields[i], in, defaults))
             return false;

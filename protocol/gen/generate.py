@@ -115,6 +115,10 @@ class Message:
                     raise SchemaError("%s has two members %s" % (c_name, n))
                 names.add(n)
             self.resolve_field(f, above + (type_name,))
+        tags = [f.tag for f in fields if f.tag >= 0]
+        for tag in tags:
+            if tags.count(tag) > 1:
+                raise SchemaError("%s has the tag %d twice" % (c_name, tag))
         struct = Struct(c_name, sorted((f for f in fields), key=lambda f: (f.tag >= 0, f.tag)))
         struct.members = fields
         self.structs.append(struct)
@@ -142,6 +146,7 @@ class Message:
         elif f.members:
             raise SchemaError("%s of type %s has members" % (f.name, f.type))
         f.pointer = f.sub is not None and not f.array and f.null != NEVER
+        f.initializer = default_value(f)
 
     def resolve_type(self, f, above):
         if f.type in above:
@@ -249,6 +254,8 @@ def default_value(f):
     if text == "null" and f.null == NEVER and f.vers != NEVER:
         raise SchemaError("%s: default=null, but it is never null" % f.name)
     if f.array:
+        if text not in (None, "null"):
+            raise SchemaError("%s: only null is known as default of an array" % f.name)
         return None  # the pointer; its count is set apart
     if f.sub:
         if f.pointer:
@@ -263,7 +270,10 @@ def default_value(f):
     if f.type == "bool" and text == "true":
         return "true"
     if f.type in RANGES:
-        value = int(text, 0)
+        try:
+            value = int(text, 0)
+        except ValueError as e:
+            raise SchemaError("%s: default %s is no number" % (f.name, text)) from e
         low, high = RANGES[f.type]
         if not low <= value <= high:
             raise SchemaError("%s: default %s does not fit" % (f.name, text))
@@ -282,9 +292,8 @@ def struct_defaults(struct):
             if f.attrs.get("default") == "null":
                 parts.append(".%s_count = -1" % f.c_name)
             continue
-        value = default_value(f)
-        if value is not None:
-            parts.append(".%s = %s" % (f.c_name, value))
+        if f.initializer is not None:
+            parts.append(".%s = %s" % (f.c_name, f.initializer))
     return "{%s}" % ", ".join(parts) if parts else None
 
 
