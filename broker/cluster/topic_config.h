@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Topic configs: Kafka's keys with their types, ranges and server.properties synonyms, parsed into one struct. A
-// topic's effective configs are the broker's defaults with the topic's own entries (znode /config/topics/<t>) on top.
+// Topic configs: all 36 keys of Kafka 3.9 with their types, ranges and server.properties synonyms, parsed into one
+// struct. A topic's effective configs are the broker's defaults with the topic's own entries (znode
+// /config/topics/<t>) on top. The struct is copied freely; its texts live in the arena given to topic_config_set.
 #ifndef OTTLA_CLUSTER_TOPIC_CONFIG_H
 #define OTTLA_CLUSTER_TOPIC_CONFIG_H
 
@@ -49,25 +50,40 @@ struct topic_config {
     bool message_downconversion;
     bool cleanup_delete;
     bool cleanup_compact;
+    bool cleanup_compact_first; // of the two policies it was named first; matters for showing the value only
     enum topic_compression compression;
     int32_t compression_gzip_level;
     int32_t compression_lz4_level;
     int32_t compression_zstd_level;
-    bool set[64]; // by index in the key table: the topic itself has this entry
+    // Kept and shown; nothing acts on them yet (replication quotas, tiered storage), message.format.version never.
+    int64_t local_retention_ms;
+    int64_t local_retention_bytes;
+    bool remote_storage;
+    bool remote_log_copy_disable;
+    bool remote_log_delete_on_disable;
+    const char *leader_throttled_replicas;   // NULL = the default, an empty list
+    const char *follower_throttled_replicas; // likewise
+    const char *message_format_version;      // NULL = the default, "3.0-IV1"
+    bool set[64];                            // by index in the key table: the topic itself has this entry
 };
 
 // Kafka 3.9's defaults.
 void topic_config_init(struct topic_config *c);
 // Applies one entry, validated as Kafka validates it. ERR_NOT_FOUND: no such key. ERR_INVALID: *why is Kafka's
 // sentence, e.g. "Invalid value abc for configuration retention.ms: Not a number of type LONG", in the arena.
+// A NULL value is no value: ERR_INVALID (resetting a key is the caller's: it starts over from the defaults).
 enum err topic_config_set(struct topic_config *c, const char *key, const char *value, struct arena *a,
                           const char **why) WARN_UNUSED;
-// The table, for answers that list configs: name, value as text in the arena, type (Kafka's ConfigType number).
+// Kafka's rules between keys, to be checked when all entries are set. ERR_INVALID: *why says which rule.
+enum err topic_config_check(const struct topic_config *c, struct arena *a, const char **why) WARN_UNUSED;
+// The table, for answers that list configs: name, value as text (in the arena or static, NULL when the arena is full),
+// type (the ConfigType number of DescribeConfigs). 0 <= i < topic_config_count(), sorted by name.
 int32_t topic_config_count(void);
 const char *topic_config_key(int32_t i);
+int32_t topic_config_find(const char *key); // its index, -1 when there is no such key
 const char *topic_config_value(const struct topic_config *c, int32_t i, struct arena *a);
 int8_t topic_config_type(int32_t i);
-// The key of server.properties that gives this one's default, NULL when there is none.
+// The key of server.properties that gives this one's default (the first, where several do), NULL when there is none.
 const char *topic_config_synonym(int32_t i);
 
 #endif

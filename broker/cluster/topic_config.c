@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of Kafka's topic configs and the one reader, checker and printer that walks it. A row says where the value
+// lies in struct topic_config, its type and what is allowed; the sentences of refusals are those of Kafka 3.9.
+#include "broker/cluster/topic_config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/assert.h"
+
+// ConfigType of DescribeConfigs.
+enum config_type {
+    CONFIG_BOOLEAN = 1,
+    CONFIG_STRING = 2,
+    CONFIG_INT = 3,
+    CONFIG_LONG = 5,
+    CONFIG_DOUBLE = 6,
+    CONFIG_LIST = 7,
+};
+
+// How the text becomes the field.
+enum config_form {
+    FORM_NUMBER, // of the row's type, min..max
+    FORM_GZIP_LEVEL,
+    FORM_RATIO, // double, 0..1
+    FORM_BOOLEAN,
+    FORM_CLEANUP,
+    FORM_COMPRESSION,
+    FORM_TIMESTAMP_TYPE,
+    FORM_THROTTLED,
+    FORM_FORMAT_VERSION,
+};
+
+struct config_row {
+    const char *key;
+    const char *synonym;
+    size_t field; // offset in struct topic_config
+    enum config_type type;
+    enum config_form form;
+    int64_t min, max; // of FORM_NUMBER; a bound that is the type's own limit is never reached
+};
+
+#define FIELD(name) offsetof(struct topic_config, name)
+
+// clang-format off
+static const struct config_row rows[] = {
+    {"cleanup.policy", "log.cleanup.policy", FIELD(cleanup_delete), CONFIG_LIST, FORM_CLEANUP, 0, 0},
+    {"compression.gzip.level", "compression.gzip.level", FIELD(compression_gzip_level), CONFIG_INT, FORM_GZIP_LEVEL, 1, 9},
+    {"compression.lz4.level", "compression.lz4.level", FIELD(compression_lz4_level), CONFIG_INT, FORM_NUMBER, 1, 17},
+    {"compression.type", "compression.type", FIELD(compression), CONFIG_STRING, FORM_COMPRESSION, 0, 0},
+    {"compression.zstd.level", "compression.zstd.level", FIELD(compression_zstd_level), CONFIG_INT, FORM_NUMBER, -131072, 22},
+    {"delete.retention.ms", "log.cleaner.delete.retention.ms", FIELD(delete_retention_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"file.delete.delay.ms", "log.segment.delete.delay.ms", FIELD(file_delete_delay_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"flush.messages", "log.flush.interval.messages", FIELD(flush_messages), CONFIG_LONG, FORM_NUMBER, 1, INT64_MAX},
+    {"flush.ms", "log.flush.interval.ms", FIELD(flush_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"follower.replication.throttled.replicas", NULL, FIELD(follower_throttled_replicas), CONFIG_LIST, FORM_THROTTLED, 0, 0},
+    {"index.interval.bytes", "log.index.interval.bytes", FIELD(index_interval_bytes), CONFIG_INT, FORM_NUMBER, 0, INT32_MAX},
+    {"leader.replication.throttled.replicas", NULL, FIELD(leader_throttled_replicas), CONFIG_LIST, FORM_THROTTLED, 0, 0},
+    {"local.retention.bytes", "log.local.retention.bytes", FIELD(local_retention_bytes), CONFIG_LONG, FORM_NUMBER, -2, INT64_MAX},
+    {"local.retention.ms", "log.local.retention.ms", FIELD(local_retention_ms), CONFIG_LONG, FORM_NUMBER, -2, INT64_MAX},
+    {"max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", FIELD(max_compaction_lag_ms), CONFIG_LONG, FORM_NUMBER, 1, INT64_MAX},
+    {"max.message.bytes", "message.max.bytes", FIELD(max_message_bytes), CONFIG_INT, FORM_NUMBER, 0, INT32_MAX},
+    {"message.downconversion.enable", "log.message.downconversion.enable", FIELD(message_downconversion), CONFIG_BOOLEAN, FORM_BOOLEAN, 0, 0},
+    {"message.format.version", "log.message.format.version", FIELD(message_format_version), CONFIG_STRING, FORM_FORMAT_VERSION, 0, 0},
+    {"message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", FIELD(timestamp_after_max_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms", FIELD(timestamp_before_max_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"message.timestamp.difference.max.ms", "log.message.timestamp.difference.max.ms", FIELD(timestamp_difference_max_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"message.timestamp.type", "log.message.timestamp.type", FIELD(timestamp_append_time), CONFIG_STRING, FORM_TIMESTAMP_TYPE, 0, 0},
+    {"min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", FIELD(min_cleanable_dirty_ratio), CONFIG_DOUBLE, FORM_RATIO, 0, 1},
+    {"min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", FIELD(min_compaction_lag_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"min.insync.replicas", "min.insync.replicas", FIELD(min_insync_replicas), CONFIG_INT, FORM_NUMBER, 1, INT32_MAX},
+    {"preallocate", "log.preallocate", FIELD(preallocate), CONFIG_BOOLEAN, FORM_BOOLEAN, 0, 0},
+    {"remote.log.copy.disable", NULL, FIELD(remote_log_copy_disable), CONFIG_BOOLEAN, FORM_BOOLEAN, 0, 0},
+    {"remote.log.delete.on.disable", NULL, FIELD(remote_log_delete_on_disable), CONFIG_BOOLEAN, FORM_BOOLEAN, 0, 0},
+    {"remote.storage.enable", NULL, FIELD(remote_storage), CONFIG_BOOLEAN, FORM_BOOLEAN, 0, 0},
+    {"retention.bytes", "log.retention.bytes", FIELD(retention_bytes), CONFIG_LONG, FORM_NUMBER, INT64_MIN, INT64_MAX},
+    {"retention.ms", "log.retention.ms", FIELD(retention_ms), CONFIG_LONG, FORM_NUMBER, -1, INT64_MAX},
+    {"segment.bytes", "log.segment.bytes", FIELD(segment_bytes), CONFIG_INT, FORM_NUMBER, 14, INT32_MAX},
+    {"segment.index.bytes", "log.index.size.max.bytes", FIELD(segment_index_bytes), CONFIG_INT, FORM_NUMBER, 4, INT32_MAX},
+    {"segment.jitter.ms", "log.roll.jitter.ms", FIELD(segment_jitter_ms), CONFIG_LONG, FORM_NUMBER, 0, INT64_MAX},
+    {"segment.ms", "log.roll.ms", FIELD(segment_ms), CONFIG_LONG, FORM_NUMBER, 1, INT64_MAX},
+    {"unclean.leader.election.enable", "unclean.leader.election.enable", FIELD(unclean_leader_election), CONFIG_BOOLEAN, FORM_BOOLEAN, 0, 0},
+};
+// clang-format on
+#define ROWS ((int32_t)(sizeof rows / sizeof rows[0]))
+_Static_assert(sizeof rows / sizeof rows[0] <= 64, "struct topic_config has room for 64 marks");
+
+static const char *const compression_names[] = {
+    [TOPIC_COMPRESSION_PRODUCER] = "producer", [TOPIC_COMPRESSION_UNCOMPRESSED] = "uncompressed",
+    [TOPIC_COMPRESSION_GZIP] = "gzip",         [TOPIC_COMPRESSION_SNAPPY] = "snappy",
+    [TOPIC_COMPRESSION_LZ4] = "lz4",           [TOPIC_COMPRESSION_ZSTD] = "zstd",
+};
+
+#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
+
+void topic_config_init(struct topic_config *c)
+{
+    *c = (struct topic_config){
+        .segment_bytes = 1024 * 1024 * 1024,
+        .segment_ms = 7 * DAY_MS,
+        .segment_index_bytes = 10 * 1024 * 1024,
+        .index_interval_bytes = 4096,
+        .retention_bytes = -1,
+        .retention_ms = 7 * DAY_MS,
+        .flush_messages = INT64_MAX,
+        .flush_ms = INT64_MAX,
+        .file_delete_delay_ms = 60000,
+        .delete_retention_ms = DAY_MS,
+        .max_compaction_lag_ms = INT64_MAX,
+        .min_cleanable_dirty_ratio = 0.5,
+        .max_message_bytes = 1024 * 1024 + 12,
+        .min_insync_replicas = 1,
+        .timestamp_before_max_ms = INT64_MAX,
+        .timestamp_after_max_ms = INT64_MAX,
+        .timestamp_difference_max_ms = INT64_MAX,
+        .message_downconversion = true,
+        .cleanup_delete = true,
+        .compression = TOPIC_COMPRESSION_PRODUCER,
+        .compression_gzip_level = -1,
+        .compression_lz4_level = 9,
+        .compression_zstd_level = 3,
+        .local_retention_ms = -2,
+        .local_retention_bytes = -2,
+    };
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Reading values
+
+// One entry on its way into its field.
+struct entry {
+    struct topic_config *config;
+    const struct config_row *row;
+    const char *value;   // as given
+    const char *trimmed; // without surrounding blanks
+    struct arena *arena;
+    const char **why;
+};
+
+static const char *text_trim(const char *s, struct arena *a)
+{
+    while (isspace((unsigned char)*s)) {
+        s++;
+    }
+    size_t len = strlen(s);
+    while (len > 0 && isspace((unsigned char)s[len - 1])) {
+        len--;
+    }
+    return arena_strndup(a, s, len);
+}
+
+static enum err entry_refuse(const struct entry *e, const char *value, const char *reason)
+{
+    *e->why = arena_printf(e->arena, "Invalid value %s for configuration %s: %s", value, e->row->key, reason);
+    return ERR_INVALID;
+}
+
+static void *entry_field(const struct entry *e)
+{
+    return (char *)e->config + e->row->field;
+}
+
+// Decimal digits with an optional sign, and nothing else, as Java reads numbers.
+static bool number_parse(const char *s, int64_t *out)
+{
+    const char *digits = *s == '-' || *s == '+' ? s + 1 : s;
+    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0') {
+        return false;
+    }
+    errno = 0;
+    *out = strtoll(s, NULL, 10);
+    return errno == 0;
+}
+
+static enum err entry_number(const struct entry *e)
+{
+    int64_t v;
+    bool is_int = e->row->type == CONFIG_INT;
+    if (!number_parse(e->trimmed, &v) || (is_int && (v < INT32_MIN || v > INT32_MAX))) {
+        return entry_refuse(e, e->value, is_int ? "Not a number of type INT" : "Not a number of type LONG");
+    }
+    const char *shown = arena_printf(e->arena, "%" PRId64, v);
+    if (e->row->form == FORM_GZIP_LEVEL) {
+        if (v != -1 && (v < e->row->min || v > e->row->max)) {
+            return entry_refuse(e, shown, "Value must be between 1 and 9 or equal to -1");
+        }
+    } else if (v < e->row->min) {
+        return entry_refuse(e, shown, arena_printf(e->arena, "Value must be at least %" PRId64, e->row->min));
+    } else if (v > e->row->max) {
+        return entry_refuse(e, shown, arena_printf(e->arena, "Value must be no more than %" PRId64, e->row->max));
+    }
+    if (is_int) {
+        *(int32_t *)entry_field(e) = (int32_t)v;
+    } else {
+        *(int64_t *)entry_field(e) = v;
+    }
+    return ERR_OK;
+}
+
+static const char *ratio_text(double v, struct arena *a);
+
+static enum err entry_ratio(const struct entry *e)
+{
+    char *end;
+    double v = strtod(e->trimmed, &end);
+    if (end == e->trimmed || *end != '\0') {
+        return entry_refuse(e, e->value, "Not a number of type DOUBLE");
+    }
+    if (!(v >= 0)) {
+        return entry_refuse(e, ratio_text(v, e->arena), "Value must be at least 0");
+    }
+    if (v > 1) {
+        return entry_refuse(e, ratio_text(v, e->arena), "Value must be no more than 1");
+    }
+    *(double *)entry_field(e) = v;
+    return ERR_OK;
+}
+
+static enum err entry_boolean(const struct entry *e)
+{
+    bool yes = strcasecmp(e->trimmed, "true") == 0;
+    if (!yes && strcasecmp(e->trimmed, "false") != 0) {
+        return entry_refuse(e, e->value, "Expected value to be either true or false");
+    }
+    *(bool *)entry_field(e) = yes;
+    return ERR_OK;
+}
+
+// The next element of a comma separated list, without surrounding blanks. False at the end.
+static bool list_next(const char **at, struct arena *a, const char **element)
+{
+    if (*at == NULL) {
+        return false;
+    }
+    const char *comma = strchr(*at, ',');
+    const char *piece = comma == NULL ? arena_strdup(a, *at) : arena_strndup(a, *at, (size_t)(comma - *at));
+    *element = piece == NULL ? NULL : text_trim(piece, a);
+    *at = comma == NULL ? NULL : comma + 1;
+    return *element != NULL;
+}
+
+static enum err entry_cleanup(const struct entry *e)
+{
+    bool del = false, compact = false, compact_first = false;
+    const char *at = *e->trimmed == '\0' ? NULL : e->trimmed, *element;
+    while (list_next(&at, e->arena, &element)) {
+        if (strcmp(element, "compact") == 0) {
+            compact_first = compact_first || !del;
+            compact = true;
+        } else if (strcmp(element, "delete") == 0) {
+            del = true;
+        } else {
+            return entry_refuse(e, element, "String must be one of: compact, delete");
+        }
+    }
+    e->config->cleanup_delete = del;
+    e->config->cleanup_compact = compact;
+    e->config->cleanup_compact_first = compact_first && del;
+    return ERR_OK;
+}
+
+static enum err entry_compression(const struct entry *e)
+{
+    for (int i = TOPIC_COMPRESSION_PRODUCER; i <= TOPIC_COMPRESSION_ZSTD; i++) {
+        if (strcmp(e->trimmed, compression_names[i]) == 0) {
+            e->config->compression = (enum topic_compression)i;
+            return ERR_OK;
+        }
+    }
+    return entry_refuse(e, e->trimmed, "String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer");
+}
+
+static enum err entry_timestamp_type(const struct entry *e)
+{
+    bool append_time = strcmp(e->trimmed, "LogAppendTime") == 0;
+    if (!append_time && strcmp(e->trimmed, "CreateTime") != 0) {
+        return entry_refuse(e, e->trimmed, "String must be one of: CreateTime, LogAppendTime");
+    }
+    e->config->timestamp_append_time = append_time;
+    return ERR_OK;
+}
+
+static bool is_replica(const char *s) // "<partition>:<broker>", or nothing
+{
+    size_t partition = strspn(s, "0123456789");
+    size_t broker = s[partition] == ':' ? strspn(s + partition + 1, "0123456789") : 0;
+    return *s == '\0' || (partition > 0 && broker > 0 && s[partition + 1 + broker] == '\0');
+}
+
+static enum err entry_throttled(const struct entry *e)
+{
+    const char *at = *e->trimmed == '\0' ? NULL : e->trimmed, *element;
+    const char *clean = "", *shown = "";
+    bool good = true;
+    while (list_next(&at, e->arena, &element)) {
+        good = good && is_replica(element);
+        clean = arena_printf(e->arena, "%s%s%s", clean, *clean == '\0' ? "" : ",", element);
+        shown = arena_printf(e->arena, "%s%s%s", shown, *shown == '\0' ? "" : ", ", element);
+        if (clean == NULL || shown == NULL) {
+            return ERR_NO_MEMORY;
+        }
+    }
+    if (!good && strcmp(e->trimmed, "*") != 0) {
+        return entry_refuse(e, arena_printf(e->arena, "[%s]", shown),
+                            arena_printf(e->arena,
+                                         "%s must be the literal '*' or a list of replicas in the following format: "
+                                         "[partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                                         e->row->key));
+    }
+    *(const char **)entry_field(e) = clean;
+    return ERR_OK;
+}
+
+// The releases a message.format.version may name, with the number of their -IV<n> variants. The value has no effect:
+// record format 2 is the only one written.
+// clang-format off
+static const struct {
+    const char *release;
+    int variants;
+} releases[] = {
+    {"0.8.0", 0}, {"0.8.1", 0}, {"0.8.2", 0}, {"0.9.0", 0}, {"0.10.0", 2}, {"0.10.1", 3}, {"0.10.2", 1}, {"0.11.0", 3},
+    {"1.0", 1}, {"1.1", 1}, {"2.0", 2}, {"2.1", 3}, {"2.2", 2}, {"2.3", 2}, {"2.4", 2}, {"2.5", 1}, {"2.6", 1},
+    {"2.7", 3}, {"2.8", 2}, {"3.0", 2}, {"3.1", 1}, {"3.2", 1}, {"3.3", 4}, {"3.4", 1}, {"3.5", 3}, {"3.6", 3},
+    {"3.7", 5}, {"3.8", 1}, {"3.9", 1},
+};
+// clang-format on
+
+// "3.9", "3.9.1", "3.9-IV0", "0.11.0-IV2": what stands behind the release's own numbers is ignored, but not a variant.
+static bool is_format_version(const char *s)
+{
+    for (size_t i = 0; i < sizeof releases / sizeof releases[0]; i++) {
+        size_t len = strlen(releases[i].release);
+        if (strncmp(s, releases[i].release, len) != 0 || isdigit((unsigned char)s[len])) {
+            continue;
+        }
+        const char *rest = s + len;
+        if (strncmp(rest, "-IV", 3) != 0) {
+            return *rest == '\0' || *rest == '.';
+        }
+        int64_t variant;
+        return number_parse(rest + 3, &variant) && variant >= 0 && variant < releases[i].variants;
+    }
+    return false;
+}
+
+static enum err entry_format_version(const struct entry *e)
+{
+    if (!is_format_version(e->trimmed)) {
+        return entry_refuse(e, e->trimmed, arena_printf(e->arena, "Version %s is not a valid version", e->trimmed));
+    }
+    e->config->message_format_version = e->trimmed;
+    return ERR_OK;
+}
+
+static enum err entry_apply(const struct entry *e)
+{
+    switch (e->row->form) {
+    case FORM_NUMBER:
+    case FORM_GZIP_LEVEL:
+        return entry_number(e);
+    case FORM_RATIO:
+        return entry_ratio(e);
+    case FORM_BOOLEAN:
+        return entry_boolean(e);
+    case FORM_CLEANUP:
+        return entry_cleanup(e);
+    case FORM_COMPRESSION:
+        return entry_compression(e);
+    case FORM_TIMESTAMP_TYPE:
+        return entry_timestamp_type(e);
+    case FORM_THROTTLED:
+        return entry_throttled(e);
+    case FORM_FORMAT_VERSION:
+        return entry_format_version(e);
+    }
+    return ERR_UNSUPPORTED;
+}
+
+enum err topic_config_set(struct topic_config *c, const char *key, const char *value, struct arena *a, const char **why)
+{
+    *why = NULL;
+    int32_t i = topic_config_find(key);
+    if (i < 0) {
+        *why = arena_printf(a, "Unknown topic config name: %s", key);
+        return ERR_NOT_FOUND;
+    }
+    if (value == NULL) {
+        *why = arena_printf(a, "Null value not supported for topic configs: %s", key);
+        return ERR_INVALID;
+    }
+    struct entry e = {.config = c, .row = &rows[i], .value = value, .arena = a, .why = why};
+    e.trimmed = text_trim(value, a);
+    if (e.trimmed == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err err = entry_apply(&e);
+    if (err == ERR_OK) {
+        c->set[i] = true;
+    }
+    return err;
+}
+
+enum err topic_config_check(const struct topic_config *c, struct arena *a, const char **why)
+{
+    *why = NULL;
+    if (c->min_compaction_lag_ms > c->max_compaction_lag_ms) {
+        *why = arena_printf(a,
+                            "conflict topic config setting min.compaction.lag.ms (%" PRId64
+                            ") > max.compaction.lag.ms (%" PRId64 ")",
+                            c->min_compaction_lag_ms, c->max_compaction_lag_ms);
+        return ERR_INVALID;
+    }
+    if (c->remote_log_copy_disable || c->remote_log_delete_on_disable) {
+        *why =
+            "It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode.";
+        return ERR_INVALID;
+    }
+    if (c->remote_storage) {
+        *why = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log "
+               "storage.";
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Showing values
+
+// As Java shows a double between 0 and 1: the shortest digits that read back as the same number, at least one behind
+// the point, with an exponent below 0.001.
+static const char *ratio_text(double v, struct arena *a)
+{
+    char digits[40];
+    int precision = 1;
+    do {
+        snprintf(digits, sizeof digits, "%.*e", precision - 1, v);
+    } while (strtod(digits, NULL) != v && precision++ < 17);
+    if (v != 0 && v < 1e-3 && v > -1e-3) {
+        char *e = strchr(digits, 'e');
+        int exponent = atoi(e + 1);
+        *e = '\0';
+        return arena_printf(a, "%s%sE%d", digits, strchr(digits, '.') == NULL ? ".0" : "", exponent);
+    }
+    snprintf(digits, sizeof digits, "%.*g", precision, v);
+    return arena_printf(a, "%s%s", digits, strpbrk(digits, ".en") == NULL ? ".0" : "");
+}
+
+static const char *cleanup_text(const struct topic_config *c)
+{
+    if (c->cleanup_delete && c->cleanup_compact) {
+        return c->cleanup_compact_first ? "compact,delete" : "delete,compact";
+    }
+    return c->cleanup_compact ? "compact" : c->cleanup_delete ? "delete" : "";
+}
+
+static const char *text_or(const char *text, const char *fallback)
+{
+    return text == NULL ? fallback : text;
+}
+
+const char *topic_config_value(const struct topic_config *c, int32_t i, struct arena *a)
+{
+    ASSERT(i >= 0 && i < ROWS);
+    const struct config_row *row = &rows[i];
+    const void *field = (const char *)c + row->field;
+    switch (row->form) {
+    case FORM_NUMBER:
+    case FORM_GZIP_LEVEL:
+        return arena_printf(a, "%" PRId64, row->type == CONFIG_INT ? *(const int32_t *)field : *(const int64_t *)field);
+    case FORM_RATIO:
+        return ratio_text(*(const double *)field, a);
+    case FORM_BOOLEAN:
+        return *(const bool *)field ? "true" : "false";
+    case FORM_CLEANUP:
+        return cleanup_text(c);
+    case FORM_COMPRESSION:
+        return compression_names[c->compression];
+    case FORM_TIMESTAMP_TYPE:
+        return c->timestamp_append_time ? "LogAppendTime" : "CreateTime";
+    case FORM_THROTTLED:
+        return text_or(*(const char *const *)field, "");
+    case FORM_FORMAT_VERSION:
+        return text_or(c->message_format_version, "3.0-IV1");
+    }
+    return "";
+}
+
+int32_t topic_config_count(void)
+{
+    return ROWS;
+}
+
+const char *topic_config_key(int32_t i)
+{
+    ASSERT(i >= 0 && i < ROWS);
+    return rows[i].key;
+}
+
+int32_t topic_config_find(const char *key)
+{
+    int32_t low = 0, high = ROWS - 1;
+    while (low <= high) {
+        int32_t mid = low + (high - low) / 2;
+        int order = strcmp(key, rows[mid].key);
+        if (order == 0) {
+            return mid;
+        }
+        if (order < 0) {
+            high = mid - 1;
+        } else {
+            low = mid + 1;
+        }
+    }
+    return -1;
+}
+
+int8_t topic_config_type(int32_t i)
+{
+    ASSERT(i >= 0 && i < ROWS);
+    return (int8_t)rows[i].type;
+}
+
+const char *topic_config_synonym(int32_t i)
+{
+    ASSERT(i >= 0 && i < ROWS);
+    return rows[i].synonym;
+}
