@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ceilings the broker is measured against: what the same bytes cost a program that does nothing but the least.
+//   bare receive <file>              reads frames, CRC-32C over each, appends it to the file, answers 8 bytes
+//   bare send <file> <answer bytes>  answers each frame with so many bytes of the file, by sendfile
+// One thread, blocking sockets, one connection after another. Prints the port it listens on (loopback).
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+#define FRAME_MAX (64 * 1024 * 1024)
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static bool read_full(int fd, void *buf, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        ssize_t n = recv(fd, (char *)buf + done, len - done, 0);
+        if (n <= 0) {
+            return false;
+        }
+        done += (size_t)n;
+    }
+    return true;
+}
+
+static void write_full(int fd, const void *buf, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        ssize_t n = send(fd, (const char *)buf + done, len - done, MSG_NOSIGNAL);
+        if (n <= 0) {
+            fail("send");
+        }
+        done += (size_t)n;
+    }
+}
+
+static void serve_receive(int conn, int file, uint8_t *frame, int64_t *position)
+{
+    uint8_t size_field[4];
+    while (read_full(conn, size_field, 4)) {
+        size_t size = load_be32(size_field);
+        if (size > FRAME_MAX || !read_full(conn, frame, size)) {
+            return;
+        }
+        uint8_t answer[8] = {0, 0, 0, 4};
+        store_be32(answer + 4, crc32c(frame, size));
+        if (pwrite(file, frame, size, *position) != (ssize_t)size) {
+            fail("pwrite");
+        }
+        *position += (int64_t)size;
+        write_full(conn, answer, sizeof answer);
+    }
+}
+
+static void serve_send(int conn, int file, uint8_t *frame, size_t answer_len)
+{
+    uint8_t size_field[4];
+    while (read_full(conn, size_field, 4)) {
+        size_t size = load_be32(size_field);
+        if (size > FRAME_MAX || !read_full(conn, frame, size)) {
+            return;
+        }
+        store_be32(size_field, (uint32_t)answer_len);
+        write_full(conn, size_field, 4);
+        off_t position = 0;
+        for (size_t left = answer_len; left > 0;) {
+            ssize_t n = sendfile(conn, file, &position, left);
+            if (n <= 0) {
+                fail("sendfile");
+            }
+            left -= (size_t)n;
+        }
+    }
+}
+
+static int listen_loopback(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 16) != 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
+        fail("listen");
+    }
+    printf("%d\n", ntohs(a.sin_port));
+    fflush(stdout);
+    return fd;
+}
+
+int main(int argc, char **argv)
+{
+    bool receive = argc == 3 && strcmp(argv[1], "receive") == 0;
+    bool send_it = argc == 4 && strcmp(argv[1], "send") == 0;
+    if (!receive && !send_it) {
+        fprintf(stderr, "usage: bare receive <file> | bare send <file> <answer bytes>\n");
+        return 2;
+    }
+    int file = open(argv[2], receive ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY, 0644);
+    uint8_t *frame = malloc(FRAME_MAX);
+    if (file < 0 || frame == NULL) {
+        fail(argv[2]);
+    }
+    int listener = listen_loopback();
+    int64_t position = 0;
+    for (;;) {
+        int conn = accept(listener, NULL, NULL);
+        if (conn < 0) {
+            fail("accept");
+        }
+        int one = 1;
+        setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (receive) {
+            serve_receive(conn, file, frame, &position);
+        } else {
+            serve_send(conn, file, frame, (size_t)atoll(argv[3]));
+        }
+        close(conn);
+    }
+}
