@@ -31,6 +31,8 @@ TOPIC = "crash"
 PARTITIONS = 4
 TIMEOUT_S = 60
 LOG_LEVEL_CRITICAL = 2  # A client that lost its broker would tell so on each attempt.
+TOPIC_UNKNOWN = (ck.KafkaError._UNKNOWN_TOPIC, ck.KafkaError._UNKNOWN_PARTITION,
+                 ck.KafkaError.UNKNOWN_TOPIC_OR_PART)
 MAX_IN_FLIGHT_RECORDS = 400
 MAX_PADDING_BYTES = 800
 MAX_ACKS_BEFORE_KILL = 1500
@@ -49,6 +51,7 @@ class Writer:
 
     def __init__(self, bootstrap, number, codec):
         self.number = number
+        self.codec = codec
         self.next_sequence = [0] * PARTITIONS
         self.acknowledged = []
         self.errors = []
@@ -72,8 +75,12 @@ class Writer:
         while len(self.producer) < MAX_IN_FLIGHT_RECORDS:
             partition = rng.randrange(PARTITIONS)
             sequence = self.next_sequence[partition]
-            self.producer.produce(TOPIC, make_value(self.number, partition, sequence),
-                                  partition=partition, on_delivery=self.delivered(sequence))
+            try:
+                self.producer.produce(TOPIC, make_value(self.number, partition, sequence),
+                                      partition=partition, on_delivery=self.delivered(sequence))
+            except ck.KafkaException as problem:
+                self.errors.append(problem.args[0])
+                return
             self.next_sequence[partition] += 1
         self.producer.poll(0)
 
@@ -85,15 +92,8 @@ class Writer:
                 self.errors.append(error)
         return report
 
-    def finish(self):
-        """All that was written is acknowledged in the end."""
-        left = self.producer.flush(TIMEOUT_S)
-        if self.errors:
-            raise Mismatch("producer %d: a record was given up: %s"
-                           % (self.number, self.errors[0]))
-        if left:
-            raise Mismatch("producer %d: %d records are still not acknowledged after %d s"
-                           % (self.number, left, TIMEOUT_S))
+    def lost_its_topic(self):
+        return all(error.code() in TOPIC_UNKNOWN for error in self.errors)
 
     def abandon(self):
         """Gives up what was not acknowledged: it may be in the log, or not."""
@@ -172,15 +172,22 @@ class CrashTest:
         self.broker = broker
         self.rng = rng
         self.start_s = 0.0
-        self.lasting = []
-        self.mortal = []
+        self.writers = []    # All there ever were, by number.
+        self.active = []     # Those that write; the first ones live through the kills.
         self.audit = Audit()
 
-    def writers(self):
-        return self.lasting + self.mortal
+    def open_writer(self, codec):
+        writer = Writer(self.broker.bootstrap, len(self.writers), codec)
+        self.writers.append(writer)
+        self.active.append(writer)
+        return writer
+
+    def close_writer(self, writer):
+        writer.abandon()
+        self.active.remove(writer)
 
     def acknowledged(self):
-        return sum(len(writer.acknowledged) for writer in self.writers())
+        return sum(len(writer.acknowledged) for writer in self.writers)
 
     def start(self):
         before = time.monotonic()
@@ -194,29 +201,46 @@ class CrashTest:
     def write_until_killed(self):
         """Load on all partitions; the kill comes after a random number of acknowledgements and a
         random time, in the midst of requests."""
-        mortal = Writer(self.broker.bootstrap, len(self.writers()), self.rng.choice(CODECS))
-        self.mortal.append(mortal)
-        active = self.lasting + [mortal]
+        mortal = self.open_writer(self.rng.choice(CODECS))
         wanted = self.acknowledged() + self.rng.randint(1, MAX_ACKS_BEFORE_KILL)
         until = time.monotonic() + TIMEOUT_S
         while self.acknowledged() < wanted:
             if time.monotonic() > until:
                 raise Mismatch("%d acknowledgements are missing after %d s of load"
                                % (wanted - self.acknowledged(), TIMEOUT_S))
-            self.write_on(active)
+            self.write_on()
         until = time.monotonic() + self.rng.uniform(0, MAX_MORE_LOAD_S)
         while time.monotonic() < until:
-            self.write_on(active)
+            self.write_on()
         self.broker.kill()
-        mortal.abandon()
+        if mortal in self.active:
+            self.close_writer(mortal)
 
-    def write_on(self, active):
-        for writer in active:
+    def write_on(self):
+        for writer in list(self.active):
             writer.write_some(self.rng)
-            if writer.errors:
-                raise Mismatch("producer %d: a record was given up: %s"
-                               % (writer.number, writer.errors[0]))
-        active[0].producer.poll(0.002)
+            self.check_alive(writer)
+        self.active[0].producer.poll(0.002)
+
+    def check_alive(self, writer):
+        """No record is ever given up. Only Apache Kafka may answer, for a moment after its start,
+        that there is no such topic; the client believes it, and goes on as a new one."""
+        if not writer.errors:
+            return
+        if not (self.broker.FORGETS_TOPICS_AT_START and writer.lost_its_topic()):
+            raise Mismatch("producer %d: a record was given up: %s"
+                           % (writer.number, writer.errors[0]))
+        self.close_writer(writer)
+        self.open_writer(writer.codec)
+
+    def finish(self):
+        """All that was written is acknowledged in the end."""
+        for writer in list(self.active):
+            left = writer.producer.flush(TIMEOUT_S)
+            self.check_alive(writer)
+            if left:
+                raise Mismatch("producer %d: %d records are still not acknowledged after %d s"
+                               % (writer.number, left, TIMEOUT_S))
 
     def kill_while_recovering(self):
         self.broker.spawn()
@@ -225,14 +249,14 @@ class CrashTest:
 
     def check(self, audit):
         audit.read_to_end(self.broker.bootstrap)
-        for writer in self.writers():
+        for writer in self.writers:
             audit.check_acknowledged(writer)
 
     def run(self, rounds):
         self.start()
         self.create_topic()
         for codec in CODECS:
-            self.lasting.append(Writer(self.broker.bootstrap, len(self.lasting), codec))
+            self.open_writer(codec)
         for number in range(1, rounds + 1):
             before = self.acknowledged()
             self.write_until_killed()
@@ -243,8 +267,7 @@ class CrashTest:
             print("round %d: %d acknowledged, restarted in %.2f s, log ends at %s"
                   % (number, self.acknowledged() - before, self.start_s, self.audit.next_offset),
                   flush=True)
-        for writer in self.lasting:
-            writer.finish()
+        self.finish()
         self.check(Audit())
         self.check_clean_restart()
         print("%d records acknowledged in %d rounds, all there, once, in order"

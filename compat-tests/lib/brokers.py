@@ -101,6 +101,8 @@ def answers(bootstrap):
 class Ottla:
     """The broker under test; `data_dir` is its log directory and survives stop and kill."""
 
+    FORGETS_TOPICS_AT_START = False
+
     def __init__(self, binary, work_dir, overrides=None):
         self.binary = binary
         self.work_dir = pathlib.Path(work_dir)
@@ -198,6 +200,8 @@ class Kafka:
     """Apache Kafka 3.9.1 in ZooKeeper mode; the same interface as `Ottla`."""
 
     BROKER_ID = 1
+    # It answers Metadata before its controller has told it which topics there are.
+    FORGETS_TOPICS_AT_START = True
 
     def __init__(self, libraries, work_dir, overrides=None, data_dir=None, zookeeper=None):
         self.libraries = libraries

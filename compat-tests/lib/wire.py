@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The few Kafka requests the tests speak themselves, over a bare socket.
 
-Only what no client under test can do for us: asking whether a broker is up before any client is
-started, and deleting a topic for kcat, which has no admin commands. Low versions are used on
+Only what no client at hand can do: asking whether a broker is up before any client is started,
+and creating and deleting topics for kcat, which has no admin commands. Low versions are used on
 purpose: they have no tagged fields and every broker that calls itself Kafka 3.9 serves them.
 """
 
 import socket
 import struct
 
-API_DELETE_TOPICS = 20
 API_METADATA = 3
 API_VERSIONS = 18
+API_CREATE_TOPICS = 19
+API_DELETE_TOPICS = 20
 
 MAX_ANSWER_BYTES = 16 << 20
 
@@ -75,6 +76,19 @@ def broker_ids(bootstrap, timeout_s=10):
         at += 2 + max(rack_size, 0)
         ids.append(node_id)
     return ids
+
+
+def create_topic(bootstrap, topic, partitions, timeout_s=30):
+    """CreateTopics v1 with one replica; returns Kafka's error code for the topic."""
+    body = (struct.pack(">i", 1) + _string(topic)
+            + struct.pack(">ihii", partitions, 1, 0, 0)       # no assignment, no configs
+            + struct.pack(">i?", timeout_s * 1000, False))    # not only to validate
+    answer = ask(bootstrap, API_CREATE_TOPICS, 1, body, timeout_s + 10)
+    count, name_size = struct.unpack(">ih", answer[:6])
+    if count != 1 or answer[6:6 + name_size].decode() != topic:
+        raise OSError("CreateTopics answered for something else than " + topic)
+    (error,) = struct.unpack(">h", answer[6 + name_size:8 + name_size])
+    return error
 
 
 def delete_topic(bootstrap, topic, timeout_s=30):

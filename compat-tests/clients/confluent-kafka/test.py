@@ -50,8 +50,7 @@ def main(bootstrap):
     list_offsets(admin, topic, expected)
     delete_topic(admin, topic)
     print("confluent-kafka %s, librdkafka %s: %d records"
-          % (ck.__version__,
-             ck.libversion()[0], len(written)))
+          % (ck.__version__, ck.libversion()[0], len(written)))
 
 
 if __name__ == "__main__":
