@@ -38,6 +38,7 @@ static void test_request_header_version(void **state)
     assert_int_equal(protocol_request_header_version(7, 1), 1);
     assert_int_equal(protocol_request_header_version(7, 3), 2);
     assert_int_equal(protocol_request_header_version(17, 1), 1); // SaslHandshake is never flexible
+    assert_int_equal(protocol_request_header_version(17, 2), 2); // above max
     assert_int_equal(protocol_request_header_version(18, 2), 1);
     assert_int_equal(protocol_request_header_version(18, 3), 2);
     assert_int_equal(protocol_request_header_version(18, 5), 2); // above max
@@ -53,6 +54,8 @@ static void test_response_header_version(void **state)
     assert_int_equal(protocol_response_header_version(0, 9), 1);
     assert_int_equal(protocol_response_header_version(7, 0), 0);
     assert_int_equal(protocol_response_header_version(17, 1), 0);
+    assert_int_equal(protocol_response_header_version(17, 2), 1); // above max
+    assert_int_equal(protocol_response_header_version(999, 0), 1);
     for (int16_t version = 0; version <= 5; version++)
         assert_int_equal(protocol_response_header_version(18, version), 0);
 }

@@ -117,13 +117,68 @@ static void test_init_of_elements(void **state)
     assert_null(data.records.file);
 }
 
+static const struct field_desc *field_of(const struct message_desc *m, const char *name)
+{
+    for (size_t i = 0; i < m->body->field_count; i++) {
+        if (strcmp(m->body->fields[i].name, name) == 0)
+            return &m->body->fields[i];
+    }
+    fail_msg("%s has no field %s", m->name, name);
+    return NULL;
+}
+
+// Null and empty are different: here null is the default, there empty.
+static void test_default_arrays(void **state)
+{
+    (void)state;
+    struct consumer_group_heartbeat_request heartbeat;
+    struct metadata_request metadata;
+    const struct field_desc *names = field_of(&consumer_group_heartbeat_request_desc, "SubscribedTopicNames");
+    const struct field_desc *topics = field_of(&metadata_request_desc, "Topics");
+
+    consumer_group_heartbeat_request_init(&heartbeat);
+    assert_true(field_is_default(names, &heartbeat, consumer_group_heartbeat_request_desc.body->defaults));
+    heartbeat.subscribed_topic_names_count = -2; // null, too
+    assert_true(field_is_default(names, &heartbeat, consumer_group_heartbeat_request_desc.body->defaults));
+    heartbeat.subscribed_topic_names_count = 0;
+    assert_false(field_is_default(names, &heartbeat, consumer_group_heartbeat_request_desc.body->defaults));
+    metadata_request_init(&metadata);
+    assert_true(field_is_default(topics, &metadata, metadata_request_desc.body->defaults));
+    metadata.topics_count = -1;
+    assert_false(field_is_default(topics, &metadata, metadata_request_desc.body->defaults));
+    metadata.topics_count = 1;
+    assert_false(field_is_default(topics, &metadata, metadata_request_desc.body->defaults));
+}
+
+// A struct is at its default when its fields are, whatever lies between them.
+static void test_default_structs(void **state)
+{
+    (void)state;
+    struct consumer_group_member_metadata_value value;
+    struct consumer_group_member_metadata_value_classic_member_metadata classic;
+    const struct message_desc *m = &consumer_group_member_metadata_value_desc;
+    const struct field_desc *f = field_of(m, "ClassicMemberMetadata");
+
+    consumer_group_member_metadata_value_init(&value);
+    assert_non_null(value.classic_member_metadata);
+    assert_true(field_is_default(f, &value, m->body->defaults));
+    memset(&classic, 0xa5, sizeof classic);
+    classic.session_timeout_ms = 0;
+    classic.supported_protocols_count = 0;
+    value.classic_member_metadata = &classic;
+    assert_true(field_is_default(f, &value, m->body->defaults));
+    classic.session_timeout_ms = 1;
+    assert_false(field_is_default(f, &value, m->body->defaults));
+    value.classic_member_metadata = NULL;
+    assert_false(field_is_default(f, &value, m->body->defaults));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_form),
-        cmocka_unit_test(test_message_init),
-        cmocka_unit_test(test_init_of_elements),
+        cmocka_unit_test(test_find),           cmocka_unit_test(test_form),
+        cmocka_unit_test(test_message_init),   cmocka_unit_test(test_init_of_elements),
+        cmocka_unit_test(test_default_arrays), cmocka_unit_test(test_default_structs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
