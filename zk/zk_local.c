@@ -54,7 +54,8 @@ static void local_submit(struct zk *zk, const struct zk_request *request)
         full.refused = ERR_FULL;
         full.refused_op = -1;
     }
-    STAILQ_INSERT_TAIL(&l->queue, zk_pending_new(&full), entries);
+    struct zk_pending *p = zk_pending_new(&full);
+    STAILQ_INSERT_TAIL(&l->queue, p, entries);
     l->queue_count++;
     if (l->queue_count == 1 && !l->is_dispatching)
         l->wake(l->wake_ctx);

@@ -29,6 +29,7 @@ static void request_copy(struct zk_request *copy, const struct zk_request *reque
     for (int i = 0; i < request->ops_count; i++)
         ops[i] = op_copy(&request->ops[i]);
     copy->ops = ops;
+    copy->op = (struct zk_op){0};
 }
 
 static void request_copy_refused(struct zk_request *copy, const struct zk_request *request)
