@@ -13,11 +13,13 @@ struct loop;
 struct event_base;
 struct event;
 
+// name (at most 15 bytes are shown) becomes the thread's name. os must outlive the loop.
 enum err loop_new(const char *name, const struct os *os, struct loop **out) WARN_UNUSED;
-// Runs the loop in a new thread (signals blocked). loop_stop drains the mailbox once more, ends the thread and joins.
+// Runs the loop in a new thread (signals blocked). loop_stop ends it after what was posted before has run, and joins;
+// nothing may be posted after that. Both are no-ops in the wrong state, so a half-built broker can be taken down.
 enum err loop_start(struct loop *l) WARN_UNUSED;
 void loop_stop(struct loop *l);
-void loop_free(struct loop *l);
+void loop_free(struct loop *l); // a stopped one, whose events are all gone; NULL is fine
 
 struct event_base *loop_base(struct loop *l); // for broker/net and the zk adapter only
 const struct os *loop_os(const struct loop *l);
@@ -25,8 +27,16 @@ const struct os *loop_os(const struct loop *l);
 void loop_post(struct loop *l, struct mailbox_item *item);
 // The calling thread is the loop's.
 bool loop_is_current(const struct loop *l);
-// Monotonic milliseconds, cached once per round of the loop.
-int64_t loop_now_ms(const struct loop *l);
+// Monotonic milliseconds, read once per round of the loop. [loop]
+int64_t loop_now_ms(struct loop *l);
+
+// How many connections live on the loop, so that a listener finds the one that has fewest. [any]
+void loop_load_add(struct loop *l, int by);
+int loop_load(const struct loop *l);
+
+// A piece of memory for the moment, shared by everything that runs on the loop. [loop]
+#define LOOP_SCRATCH_BYTES (32 * 1024)
+uint8_t *loop_scratch(struct loop *l);
 
 // One-shot timer; all calls on the loop's thread.
 struct timer {

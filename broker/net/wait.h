@@ -23,7 +23,8 @@ struct wait {
     struct loop *loop;
     void (*on_wake)(struct wait *w);
     _Atomic int64_t remaining; // bytes or things; marked when it falls to zero or below
-    atomic_bool marked;
+    atomic_bool marked;        // since it was armed; a link that is still there must not mark it twice
+    bool delivered;            // [loop] on_wake has been called since it was armed
 };
 
 struct wait_link {
