@@ -2,12 +2,7 @@
 //
 // Work on the disk pool that a request waits for: the wait is woken once, the job survives a requester that goes away
 // first, and it is released exactly once either way.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "base/tests/cmocka_all.h"
 #include <semaphore.h>
 
 #include "broker/api/disk_job.h"

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The map from names to numbers: new keys, known keys, keys with NUL bytes, the arena's limit.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "base/tests/cmocka_all.h"
 
 #include "broker/api/key_map.h"
 
