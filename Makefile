@@ -10,7 +10,7 @@ export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1
 
-.PHONY: help build run test check lint fmt tidy asan asan-unit tsan tsan-unit compat demo bench clean
+.PHONY: help build run test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat demo bench clean
 
 help:
 	@echo 'make run      build and start a broker on 127.0.0.1:9092, data in ./ottla-data'
@@ -21,6 +21,7 @@ help:
 	@echo 'make lint     dependency rule, naming, formatting, warnings of gcc and clang'
 	@echo 'make asan     unit tests and a client run under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan     the same under the thread sanitizer'
+	@echo 'make fuzz     the message decoder under libFuzzer for FUZZ_SECONDS (60)'
 	@echo 'make compat   real clients against a running broker'
 	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
 	@echo 'make tidy     clang-tidy over all sources'
@@ -69,6 +70,14 @@ tsan: tsan-unit
 	@tools/install-deps client
 	@OTTLA="$(CURDIR)/build/tsan/ottla" $(NO_ASLR) compat-tests/run kcat
 
+FUZZ_SECONDS ?= 60
+fuzz:
+	@tools/install-deps check
+	@tools/configure build/fuzz -DCMAKE_C_COMPILER=clang -DOTTLA_FUZZ=ON -DOTTLA_TESTS=OFF
+	@cmake --build build/fuzz --parallel $(JOBS) --target fuzz_decode
+	@mkdir -p build/fuzz/corpus
+	@build/fuzz/fuzz_decode -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 build/fuzz/corpus
+
 compat: build
 	@tools/install-deps test
 	@OTTLA="$(CURDIR)/build/ottla" compat-tests/run
@@ -88,7 +97,7 @@ demo: build
 	@tools/demo
 
 bench: build
-	@tools/install-deps demo
+	@cmake --build build --parallel $(JOBS) --target bench-bare bench-load
 	@bench/run
 
 tidy: check

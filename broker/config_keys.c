@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table is data (config_keys.def); here it becomes an array, and values are checked against it.
+#include "broker/config_keys.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+// clang-format off
+#define ANY           .has_min = false
+#define AT_LEAST(n)   .has_min = true, .min = (n)
+#define BETWEEN(a, b) .has_min = true, .min = (a), .has_max = true, .max = (b)
+#define ONE_OF(words) .one_of = (words)
+// clang-format on
+
+static const struct config_key keys[] = {
+#define CONFIG_KEY(key_type, key, value, limits, how)                                                                  \
+    {.name = key, .type = CONFIG_##key_type, .default_value = value, .use = CONFIG_##how, limits},
+#include "broker/config_keys.def"
+#undef CONFIG_KEY
+};
+
+int32_t config_key_count(void)
+{
+    return (int32_t)(sizeof keys / sizeof keys[0]);
+}
+
+const struct config_key *config_key_at(int32_t i)
+{
+    return &keys[i];
+}
+
+int32_t config_key_find(const char *name)
+{
+    for (int32_t i = 0; i < config_key_count(); i++) {
+        if (strcmp(keys[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool config_key_is_listener_prefixed(const char *name)
+{
+    static const char prefix[] = "listener.name.";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
+        return false;
+    }
+    const char *dot = strchr(name + sizeof prefix - 1, '.');
+    return dot && dot > name + sizeof prefix - 1 && dot[1] != '\0';
+}
+
+bool config_parse_integer(const char *text, int64_t *out)
+{
+    const char *digits = *text == '+' || *text == '-' ? text + 1 : text;
+    if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits)) {
+        return false;
+    }
+    errno = 0;
+    long long v = strtoll(text, NULL, 10);
+    *out = v;
+    return errno == 0;
+}
+
+bool config_parse_double(const char *text, double *out)
+{
+    if (*text == '\0' || strspn(text, "+-.0123456789eE") != strlen(text)) {
+        return false; // strtod would also take hexadecimal, "inf" and "nan"
+    }
+    char *end;
+    *out = strtod(text, &end);
+    return *end == '\0' && isfinite(*out);
+}
+
+bool config_parse_boolean(const char *text, bool *out)
+{
+    *out = strcasecmp(text, "true") == 0;
+    return *out || strcasecmp(text, "false") == 0;
+}
+
+bool config_next_item(const char **rest, struct slice *item)
+{
+    const char *p = *rest;
+    if (!p || *p == '\0') {
+        return false;
+    }
+    size_t len = strcspn(p, ",");
+    *rest = p[len] == ',' ? p + len + 1 : p + len;
+    while (len > 0 && (unsigned char)p[len - 1] <= ' ') {
+        len--;
+    }
+    while (len > 0 && (unsigned char)*p <= ' ') {
+        p++;
+        len--;
+    }
+    *item = slice_of(p, len);
+    return true;
+}
+
+// Natural bounds of the integer types, narrowed by the row.
+static int64_t integer_min(const struct config_key *k)
+{
+    if (k->has_min) {
+        return k->min;
+    }
+    return k->type == CONFIG_LONG ? INT64_MIN : k->type == CONFIG_INT ? INT32_MIN : INT16_MIN;
+}
+
+static int64_t integer_max(const struct config_key *k)
+{
+    if (k->has_max) {
+        return k->max;
+    }
+    return k->type == CONFIG_LONG ? INT64_MAX : k->type == CONFIG_INT ? INT32_MAX : INT16_MAX;
+}
+
+static bool words_contain(const char *words, struct slice word)
+{
+    struct slice item;
+    while (config_next_item(&words, &item)) {
+        if (slice_equal(item, word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool list_allowed(const struct config_key *k, const char *value)
+{
+    struct slice item;
+    while (config_next_item(&value, &item)) {
+        if (!words_contain(k->one_of, item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool config_key_allows(const struct config_key *k, const char *value)
+{
+    int64_t n;
+    double d;
+    bool b;
+    switch (k->type) {
+    case CONFIG_BOOLEAN:
+        return config_parse_boolean(value, &b);
+    case CONFIG_INT:
+    case CONFIG_SHORT:
+    case CONFIG_LONG:
+        return config_parse_integer(value, &n) && n >= integer_min(k) && n <= integer_max(k);
+    case CONFIG_DOUBLE:
+        return config_parse_double(value, &d) && (!k->has_min || d >= (double)k->min) &&
+               (!k->has_max || d <= (double)k->max);
+    case CONFIG_LIST:
+        return !k->one_of || list_allowed(k, value);
+    case CONFIG_STRING:
+    case CONFIG_CLASS:
+    case CONFIG_PASSWORD:
+        return !k->one_of || words_contain(k->one_of, slice_str(value));
+    }
+    return false;
+}
+
+const char *config_key_allowed(const struct config_key *k, struct arena *a)
+{
+    switch (k->type) {
+    case CONFIG_BOOLEAN:
+        return "true or false";
+    case CONFIG_INT:
+    case CONFIG_SHORT:
+    case CONFIG_LONG:
+        return arena_printf(a, "an integer from %lld to %lld", (long long)integer_min(k), (long long)integer_max(k));
+    case CONFIG_DOUBLE:
+        if (k->has_min && k->has_max) {
+            return arena_printf(a, "a number from %lld to %lld", (long long)k->min, (long long)k->max);
+        }
+        return "a number";
+    case CONFIG_LIST:
+        return k->one_of ? arena_printf(a, "a comma list of %s", k->one_of) : "a comma list";
+    case CONFIG_STRING:
+    case CONFIG_CLASS:
+    case CONFIG_PASSWORD:
+        return k->one_of ? arena_printf(a, "one of %s", k->one_of) : "any text";
+    }
+    return NULL;
+}
