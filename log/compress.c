@@ -341,6 +341,14 @@ void codec_pool_free(struct codec_pool *pool)
     free(pool);
 }
 
+size_t codec_pool_idle_bytes(struct codec_pool *pool)
+{
+    mutex_lock(&pool->mu);
+    size_t bytes = pool->idle_bytes;
+    mutex_unlock(&pool->mu);
+    return bytes;
+}
+
 static struct decoder *pool_take(struct codec_pool *pool, enum codec codec)
 {
     mutex_lock(&pool->mu);

@@ -34,6 +34,8 @@ struct decoder;
 // NULL without memory. A pool may be used from any thread. It outlives its decoders.
 struct codec_pool *codec_pool_new(void);
 void codec_pool_free(struct codec_pool *pool);
+// What its idle decoders hold, by estimate; never above CODEC_POOL_IDLE_MAX.
+size_t codec_pool_idle_bytes(struct codec_pool *pool);
 
 // Starts to unpack `in`, which stays the caller's and must live as long as the decoder. pool NULL: a decoder of its
 // own. ERR_UNSUPPORTED_CODEC: codec is not 1..4.

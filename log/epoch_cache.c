@@ -92,7 +92,7 @@ static void cache_load_entry(void *ctx, const struct checkpoint_entry *e)
 
 static enum err cache_load(struct epoch_cache *c)
 {
-    int fd = c->os->open(c->os, c->path, O_RDWR | O_CREAT, 0644);
+    int fd = c->os->open(c->os, c->path, O_RDONLY | O_CREAT, 0644);
     if (fd < 0) {
         return ERR_IO;
     }
