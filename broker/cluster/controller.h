@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller: the one broker that decides who leads what, as Kafka's controller in ZooKeeper mode does. It is a
+// pure state machine: controller_step takes what happened and answers what is to be done; it has no clock, no I/O, no
+// lock and no log line. Who runs it (cluster.c, or a test) carries out the effects and feeds the outcome back as
+// events.
+//
+//   STANDBY  another broker is the controller; a watch on /controller tells when it is gone
+//   ELECTING reads /controller and /controller_epoch, claims both in one multi
+//   LOADING  reads brokers, topics, assignments and partition states, and has every broker told
+//   ACTIVE   works on one task at a time: new topics, deletions, partitions without a leader
+//   FAILED   an operation had an outcome that cannot be: nothing more is decided until the broker starts again
+//
+// What always holds:
+//  - Every write carries a check of the version of /controller_epoch: a controller that has been replaced cannot write.
+//  - The tree is the truth. Between any two writes the process may end: what was begun is recognised by the next load
+//    and brought to its end (a topic without partition states is given them, a marked topic is deleted).
+//  - A task sends its operations in batches; a batch is over when the outcome of each is known, then the next begins.
+//
+// One broker needs no more than this. Brokers that come and go, ISR changes, reassignment and the like are further
+// tasks of the same kind.
+#ifndef OTTLA_CLUSTER_CONTROLLER_H
+#define OTTLA_CLUSTER_CONTROLLER_H
+
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/uuid.h"
+#include "zk/zk.h"
+
+struct controller;
+
+struct controller_options {
+    int32_t broker_id;
+    bool delete_topics; // delete.topic.enable; without it a mark for deletion is only removed
+};
+
+struct controller *controller_new(const struct controller_options *o);
+void controller_free(struct controller *c);
+
+// A registered broker as the controller knows it.
+struct controller_broker {
+    int32_t id;
+    int64_t epoch; // czxid of the registration
+    struct znode_broker info;
+    struct arena arena; // of info
+};
+
+struct controller_partition {
+    int32_t index;
+    const int32_t *replicas; // in the order of preference; empty for a number the assignment leaves out
+    int32_t replicas_count;
+    // What the state znode says; before it exists leader and epochs are -1 and the ISR is empty.
+    bool has_state;
+    int32_t leader; // -1 = none
+    int32_t leader_epoch;
+    int32_t *isr; // room for every replica
+    int32_t isr_count;
+    int32_t controller_epoch;
+    int32_t version; // of the znode: the partition epoch
+    // Private to the controller.
+    bool *failed; // by place in replicas: the broker could not take it (failed log directory)
+    bool touched; // by the task at work
+};
+
+struct controller_topic; // private
+
+// ---------------------------------------------------------------------------------------------------------------
+// Effects
+
+enum controller_effect_type {
+    CONTROLLER_ZK,              // carry out `op` and answer with CONTROLLER_RESULT and the token
+    CONTROLLER_LEADER_AND_ISR,  // tell `broker` about `partitions` of `topic`; answer with CONTROLLER_ANSWER
+    CONTROLLER_STOP_REPLICA,    // tell `broker` to stop, and with `erase` to delete, them; answer likewise
+    CONTROLLER_UPDATE_METADATA, // tell `broker` which brokers live and how `topic` (NULL: none) stands now
+    CONTROLLER_STOOD_BY,        // `broker` is the controller
+    CONTROLLER_READY,           // elected; all that was found has been worked off. Once per election
+    CONTROLLER_TOPIC_DELETED,   // `topic` is gone for good
+    CONTROLLER_DELETION_HELD,   // `topic` is out of use, but a replica could not be deleted; its znodes stay
+    CONTROLLER_HAS_FAILED,      // with `err`; `what` says doing what
+};
+
+enum controller_op_type {
+    CONTROLLER_OP_GET,
+    CONTROLLER_OP_CHILDREN,
+    CONTROLLER_OP_CREATE,
+    CONTROLLER_OP_MULTI,
+};
+
+struct controller_op {
+    enum controller_op_type type;
+    const char *path;
+    bool watch;
+    struct slice data;
+    struct zk_op ops[2]; // MULTI
+    int ops_count;
+};
+
+// Everything it points to is valid until the next step.
+struct controller_effect {
+    STAILQ_ENTRY(controller_effect) entry;
+    enum controller_effect_type type;
+    uint64_t token;
+    struct controller_op op;
+    int32_t broker; // whom to tell
+    const char *topic;
+    struct uuid topic_id;
+    const struct controller_partition *const *partitions; // UPDATE_METADATA: all of the topic, by index
+    int32_t partitions_count;
+    bool is_new;
+    bool erase;
+    bool deleted; // UPDATE_METADATA: the topic goes away (leader -2 on the wire)
+    const struct controller_broker *const *brokers;
+    int32_t brokers_count;
+    int32_t controller_epoch;
+    enum err err;
+    const char *what;
+};
+
+struct controller_effects {
+    STAILQ_HEAD(controller_effect_list, controller_effect) list; // in the order they are to be carried out
+    struct arena arena;
+};
+
+void controller_effects_init(struct controller_effects *e);
+void controller_effects_release(struct controller_effects *e);
+// Empties it, before the next step.
+void controller_effects_reset(struct controller_effects *e);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Events
+
+enum controller_event_type {
+    CONTROLLER_START,  // the session is up and the broker is registered
+    CONTROLLER_RESULT, // of the operation with this token
+    CONTROLLER_WATCH,  // fired for this path
+    CONTROLLER_ANSWER, // of a broker: one error per partition it was told about
+};
+
+struct controller_event {
+    enum controller_event_type type;
+    uint64_t token;                 // RESULT
+    const struct zk_result *result; // RESULT
+    const char *path;               // WATCH
+    // ANSWER
+    int32_t broker;
+    const char *topic;
+    struct uuid topic_id;
+    bool stopped; // it answers STOP_REPLICA with erase; otherwise LEADER_AND_ISR
+    const int32_t *partitions;
+    const enum err *errs;
+    int32_t partitions_count;
+};
+
+// now_ms is wall time. Effects are added to *out, which the caller has emptied.
+void controller_step(struct controller *c, const struct controller_event *event, int64_t now_ms,
+                     struct controller_effects *out);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A controller on an embedded tree without a broker around it: brokers are entries in a table that do what they are
+// told. Every write to the tree is noted in words, and after a given number of writes the process "dies": nothing
+// more happens, as after a kill, until the rig is restarted on the same tree.
+#ifndef OTTLA_CLUSTER_TESTS_CONTROLLER_RIG_H
+#define OTTLA_CLUSTER_TESTS_CONTROLLER_RIG_H
+
+#include "base/tests/testing.h"
+#include "broker/cluster/controller.h"
+
+#define RIG_MAX_REPLICAS 64
+#define RIG_MAX_BROKERS  3
+#define RIG_TRACE_BYTES  (64 * 1024)
+
+// A replica a broker hosts.
+struct rig_replica {
+    int32_t broker;
+    char topic[32];
+    int32_t partition;
+    int32_t leader;
+    int32_t leader_epoch;
+    bool stopped;
+};
+
+struct rig {
+    char *dir;
+    struct test_os os;
+    struct zk *zk;
+    bool zk_ready;
+    struct controller *controller;
+    int32_t broker_id;
+    int32_t brokers_count; // registered with ids 1..n
+    int64_t writes_left;   // then the process dies; -1 = never
+    bool dead;
+    bool ready;
+    bool failed;
+    int32_t stood_by; // for whom; -1 = not
+    int pending;
+    // Survive a restart, as logs on disks do.
+    struct rig_replica replicas[RIG_MAX_REPLICAS];
+    int replicas_count;
+    bool refuse_leader; // brokers answer LeaderAndIsr with an error
+    bool refuse_erase;
+    char deleted[32]; // the last topic that was reported deleted
+    char held[32];
+    char told[32];           // the last topic all brokers were told about
+    bool told_deleted;       // ... that it goes away
+    int32_t told_leader;     // ... of its partition 0
+    int32_t told_partitions; // ... how many it has
+    char trace[RIG_TRACE_BYTES];
+    size_t trace_len;
+};
+
+void rig_open(struct rig *r, int32_t brokers_count);
+void rig_close(struct rig *r);
+// Ends the process (if it has not died) and starts it again: ephemerals are gone, brokers register, the controller
+// starts. Runs until nothing is left to do.
+void rig_restart(struct rig *r);
+void rig_run(struct rig *r);
+// The controller alone goes, with its claim, and comes.
+void rig_stop_controller(struct rig *r);
+void rig_start_controller(struct rig *r);
+
+// One write of somebody else, noted and counted like the controller's. False: the process has died before it.
+bool rig_create(struct rig *r, const char *path, const char *data);
+void rig_delete(struct rig *r, const char *path);
+// What a broker does for CreateTopics: the config, then the topic with brokers 1..rf for every partition.
+void rig_create_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf);
+void rig_mark(struct rig *r, const char *name);
+
+// Reading the tree.
+bool rig_exists(struct rig *r, const char *path);
+struct znode_partition_state rig_state(struct rig *r, const char *topic, int32_t partition, struct arena *a);
+int rig_children(struct rig *r, const char *path, char names[][32], int max);
+
+const struct rig_replica *rig_replica_find(const struct rig *r, int32_t broker, const char *topic, int32_t partition);
+// Everything holds that must hold when nothing is left to do.
+void rig_check(struct rig *r);
+
+#endif
