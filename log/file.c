@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Counted segment files.
+#include "log/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+enum err file_open_error(int errnum)
+{
+    return errnum == EMFILE || errnum == ENFILE ? ERR_AGAIN : err_from_errno(errnum);
+}
+
+enum err log_file_open(const struct os *os, const char *path, int flags, int64_t base_offset, struct log_file **out)
+{
+    struct log_file *f = malloc(sizeof *f);
+    if (f == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    f->fd = os->open(os, path, flags, 0644);
+    if (f->fd < 0) {
+        enum err err = file_open_error(errno);
+        free(f);
+        return err;
+    }
+    atomic_init(&f->refs, 1);
+    f->base_offset = base_offset;
+    f->os = os;
+    *out = f;
+    return ERR_OK;
+}
+
+void log_file_ref(struct log_file *f)
+{
+    int before = atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    ASSERT(before > 0);
+}
+
+void log_file_unref(struct log_file *f)
+{
+    int before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before == 1) {
+        f->os->close(f->os, f->fd);
+        free(f);
+    }
+}
+
+int log_file_fd(const struct log_file *f)
+{
+    return f->fd;
+}
+
+enum err file_sync(const struct os *os, const char *path)
+{
+    int fd = os->open(os, path, O_RDONLY, 0);
+    if (fd < 0) {
+        return errno == ENOENT ? ERR_OK : file_open_error(errno);
+    }
+    enum err err = os->fsync(os, fd) == 0 ? ERR_OK : err_from_errno(errno);
+    os->close(os, fd);
+    return err;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parts of a log share: struct log and struct log_dir. Included only by the sources that are these two:
+//   log.c        accessors, the list of segments, truncation      open.c      open, create, close, delete
+//   append.c     appending                                        recover.c   recovery after an unclean stop
+//   lookup.c     reads and aborted transactions                   time.c      lookups by time
+//   flush.c      group commit                                     producers.c producer state and its snapshots
+//   retention.c  deletion of old segments                         log_dir.c   the directory
+//
+// Locks of a log, in rising rank: `mu` (log list) guards the list of segments, their published sizes and largest
+// timestamps, the hints and the generation; it is held across no system call. `flush_mu` and `producers_mu` are leaves.
+// The offsets are atomics, written under `mu` where they belong to the list.
+#ifndef OTTLA_LOG_INTERNAL_H
+#define OTTLA_LOG_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "base/logging.h"
+#include "log/compress.h"
+#include "log/epoch_cache.h"
+#include "log/log.h"
+#include "log/producer_state.h"
+#include "log/properties.h"
+#include "log/segment.h"
+
+#define LOG_PATH_MAX 4096
+
+// Where recent batches lie, so that readers that follow close behind the end need no system call to find them.
+struct append_hint {
+    int64_t segment_base; // -1 = unused
+    int64_t base_offset;
+    int64_t last_offset;
+    int64_t position;
+    size_t size;
+};
+
+#define LOG_HINTS 16
+
+struct log {
+    struct log_dir *dir;
+    const struct os *os;
+    struct log_dir_entry *entry; // of the directory
+    char *topic;
+    char *path;
+    int32_t partition;
+    struct uuid topic_id;
+    struct log_config config; // [append]
+
+    _Atomic int64_t start_offset;
+    _Atomic int64_t end_offset;
+    _Atomic int64_t recovery_point;
+    _Atomic int64_t high_watermark;
+    _Atomic int64_t size_bytes;
+    _Atomic int64_t first_base; // base offset of the first segment
+    atomic_bool failed;
+
+    struct mutex mu;
+    struct segment **segments; // by base offset; at least one
+    int32_t segments_count;
+    int32_t segments_cap;
+    _Atomic uint32_t generation; // changes when offsets may get other positions
+    struct append_hint hints[LOG_HINTS];
+    unsigned hint_next;
+
+    struct mutex flush_mu;
+    struct cond flush_done;
+    bool flushing;     // somebody has the right to move the recovery point
+    bool folder_dirty; // names in the folder were added since its last fsync
+    bool parent_dirty; // the folder itself is new
+    int64_t sync_from; // base offset of the segment that was active at the last flush: those below it are fsynced whole
+
+    struct mutex producers_mu;
+    struct producer_state *producers;
+    int64_t last_snapshot_offset; // [append]
+
+    struct epoch_cache *epochs;
+};
+
+// ---- log.c ---------------------------------------------------------------------------------------------------------
+
+// Takes the log out of service, with a line that says why. Answers err.
+enum err log_fail(struct log *l, enum err err, const char *what);
+struct segment *log_active(struct log *l); // [append]
+// The index of the segment that contains offset (the last one whose base is <= offset, or the first). Under `mu`.
+int32_t log_segment_index(const struct log *l, int64_t offset);
+// Adds a segment at the end of the list.
+enum err log_push_segment(struct log *l, struct segment *s) WARN_UNUSED; // [append]
+// Ends the active segment and begins a new one at base_offset. A failed write takes the log out of service.
+enum err log_roll(struct log *l, int64_t base_offset) WARN_UNUSED; // [append]
+// Takes segments [from, to) out of the list and renames their files to .deleted; they are removed by the directory's
+// sweep. Their producer snapshots go with them.
+enum err log_drop_segments(struct log *l, int32_t from, int32_t to) WARN_UNUSED; // [append]
+// Removes everything and begins anew at offset.
+enum err log_restart_at(struct log *l, int64_t offset) WARN_UNUSED; // [append]
+
+// ---- flush.c -------------------------------------------------------------------------------------------------------
+
+// Between these two no flush runs and the recovery point may be changed.
+void log_flush_pause(struct log *l);
+void log_flush_resume(struct log *l);
+
+// ---- producers.c ---------------------------------------------------------------------------------------------------
+
+// Replays a batch that lies in the log: producer state, transaction index of s, and epoch cache when it is new there.
+enum err log_replay_batch(struct log *l, struct segment *s, const uint8_t *data, const struct batch *b,
+                          bool index_txns) WARN_UNUSED; // [append]
+// Brings the producer state to `offset` from the newest usable snapshot and the batches behind it. Snapshots above
+// offset and those that belong to no segment go. `assume_none`: without any snapshot there were no producers.
+enum err log_load_producers(struct log *l, int64_t offset, bool assume_none) WARN_UNUSED; // [append]
+// Writes a snapshot named by the state's end offset, unless one that is as new was written.
+enum err log_store_producers(struct log *l, bool sync) WARN_UNUSED;            // [append]
+enum err log_delete_snapshots(struct log *l, int64_t from_offset) WARN_UNUSED; // those named >= from_offset
+
+// ---- recover.c -----------------------------------------------------------------------------------------------------
+
+// Checks the segments from number `first` on, byte by byte: cuts the log behind its last whole batch (later segments
+// go), rebuilds indexes, leader epochs, producer state and its snapshots. *end_offset: where the log ends now.
+enum err log_recover(struct log *l, int32_t first, int64_t *end_offset) WARN_UNUSED; // [append]
+
+// ---- log_dir.c -----------------------------------------------------------------------------------------------------
+
+enum checkpoint_kind {
+    CHECKPOINT_RECOVERY_POINT,
+    CHECKPOINT_LOG_START,
+    CHECKPOINT_HIGH_WATERMARK,
+    CHECKPOINT_KINDS,
+};
+
+// What a directory knows of one partition, with or without a log that is open.
+struct log_dir_entry {
+    char *name; // key: of the folder
+    char *topic;
+    int32_t partition;
+    struct log *log;                  // while it is open
+    bool found;                       // its folder was seen
+    bool opened;                      // its log was open at some time
+    int64_t values[CHECKPOINT_KINDS]; // in the checkpoint files, -1 = no line
+    UT_hash_handle hh;
+};
+
+// A renamed file or folder that waits for its removal.
+struct log_dir_trash {
+    char *path;
+    int64_t due_ms; // monotonic
+    bool is_folder;
+    TAILQ_ENTRY(log_dir_trash) link;
+};
+
+struct log_dir {
+    const struct os *os;
+    char *path;
+    int lock_fd;
+    bool was_clean;
+    atomic_bool log_failed; // some log had to be taken out of service or did not close well
+    struct meta_properties meta;
+    struct file_ring ring;
+    struct codec_pool *codecs;
+
+    struct mutex checkpoint_mu; // rank of the log list: held while files are written, and to remove an entry
+    struct mutex mu;            // leaf: the entries and the trash
+    struct log_dir_entry *entries;
+    TAILQ_HEAD(, log_dir_trash) trash;
+    bool changed[CHECKPOINT_KINDS]; // the file must be written even if no value changes
+};
+
+// The entry for a partition, made when there is none; NULL without memory. Pointers stay valid until the folder is
+// deleted.
+struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, int32_t partition);
+void log_dir_attach(struct log_dir *d, struct log_dir_entry *e, struct log *l);
+// The log is about to be freed: keeps its last values, or forgets the partition when it was deleted.
+void log_dir_detach(struct log_dir *d, struct log_dir_entry *e, bool deleted);
+// path is copied. Without memory the file simply stays until the next start.
+void log_dir_trash_add(struct log_dir *d, const char *path, bool is_folder, int64_t delay_ms);
+
+#endif
