@@ -48,7 +48,8 @@ lint:
 	@tools/configure build/check -DOTTLA_DEBUG_LOCKS=ON
 	@cmake --build build/check --parallel $(JOBS)
 	@python3 -B tools/lint --build build/check
-	@python3 -B tools/tests/test_lint.py
+	@python3 -B tools/tests/test_lint.py --quiet
+	@python3 -B tools/tests/test_install_deps.py --quiet
 
 asan-unit:
 	@tools/install-deps check
