@@ -24,7 +24,7 @@ help:
 	@echo 'make fuzz     the message decoder under libFuzzer for FUZZ_SECONDS (60)'
 	@echo 'make compat   real clients against a running broker'
 	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
-	@echo 'make tidy     clang-tidy over all sources'
+	@echo 'make tidy     the advice of clang-tidy'
 	@echo 'make fmt      format all sources'
 	@echo 'make clean    remove what was built'
 
