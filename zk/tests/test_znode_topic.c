@@ -91,8 +91,8 @@ static void test_state(void **state)
 {
     static const char *const texts[] = {
         "{\"controller_epoch\":4,\"leader\":-1,\"version\":1,\"leader_epoch\":2,\"isr\":[2]}",
-        "{\"controller_epoch\":1,\"leader\":3,\"version\":1,\"leader_epoch\":0,\"isr\":[3,1,2],"
-        "\"leader_recovery_state\":1}",
+        ("{\"controller_epoch\":1,\"leader\":3,\"version\":1,\"leader_epoch\":0,\"isr\":[3,1,2],"
+         "\"leader_recovery_state\":1}"),
         "{\"controller_epoch\":1,\"leader\":3,\"version\":1,\"leader_epoch\":0,\"isr\":[]}",
     };
     struct znode_partition_state s;
