@@ -5,6 +5,7 @@
 #include "log/compress.h"
 
 #include <lz4frame.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/tests/cmocka_all.h"
@@ -294,6 +295,51 @@ static void test_pool_is_bounded(void **state)
     codec_pool_free(pool);
 }
 
+struct shared_pool {
+    struct codec_pool *pool;
+    struct slice packed[PACK_COUNT];
+    struct slice plain;
+};
+
+static void *unpack_many(void *arg)
+{
+    const struct shared_pool *s = arg;
+    for (int round = 0; round < 50; round++) {
+        for (int p = PACK_GZIP; p < PACK_COUNT; p++) {
+            if (unpack(s->pool, test_packing_codec((enum test_packing)p), s->packed[p], s->plain) != ERR_OK) {
+                return NULL;
+            }
+        }
+    }
+    return arg;
+}
+
+static void test_pool_is_shared(void **state)
+{
+    (void)state;
+    uint8_t *text = test_text(5000);
+    struct shared_pool s = {.pool = codec_pool_new(), .plain = slice_of(text, 5000)};
+    for (int p = PACK_GZIP; p < PACK_COUNT; p++) {
+        size_t len;
+        uint8_t *packed = test_pack((enum test_packing)p, s.plain, &len);
+        s.packed[p] = slice_of(packed, len);
+    }
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, unpack_many, &s), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_non_null(result);
+    }
+    for (int p = PACK_GZIP; p < PACK_COUNT; p++) {
+        free((void *)s.packed[p].data);
+    }
+    codec_pool_free(s.pool);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_zstd_limits),
         cmocka_unit_test(test_bomb_comes_in_small_pieces),
         cmocka_unit_test(test_pool_is_bounded),
+        cmocka_unit_test(test_pool_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "log/epoch_cache.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -206,6 +207,46 @@ static void test_kafka_files(void **state)
     }
 }
 
+// Readers see entries of before or after a change, never of in between: epoch n begins at 10 * n here.
+static void *read_many(void *arg)
+{
+    const struct fixture *f = arg;
+    for (int i = 0; i < 3000; i++) {
+        int32_t found;
+        int64_t end;
+        epoch_cache_end(f->cache, i % 100, INT64_MAX, &found, &end);
+        if (found >= 0 && end != INT64_MAX && (end % 10 != 0 || end <= 10 * found)) {
+            return NULL;
+        }
+        if (epoch_cache_at(f->cache, 10 * (i % 100)) > i % 100 || epoch_cache_latest(f->cache) > 99) {
+            return NULL;
+        }
+    }
+    return arg;
+}
+
+static void test_readers_beside_the_writer(void **state)
+{
+    struct fixture *f = *state;
+    epoch_cache_detach(f->cache);
+    pthread_t readers[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&readers[i], NULL, read_many, f), 0);
+    }
+    for (int round = 0; round < 30; round++) {
+        for (int32_t epoch = 1; epoch < 100; epoch++) {
+            assign(f, epoch, 10 * epoch);
+        }
+        assert_int_equal(epoch_cache_truncate_start(f->cache, 300), ERR_OK);
+        assert_int_equal(epoch_cache_truncate_end(f->cache, 500), ERR_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        void *result;
+        pthread_join(readers[i], &result);
+        assert_non_null(result);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_detached_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_write_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kafka_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_readers_beside_the_writer, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
