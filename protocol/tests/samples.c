@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Reads the vectors and captured frames of protocol/tests/data. A file that is not as expected ends the test at once.
 #include "protocol/tests/samples.h"
 
 #include "base/assert.h"
