@@ -21,7 +21,7 @@ help:
 	@echo 'make lint     dependency rule, naming, formatting, warnings of gcc and clang'
 	@echo 'make asan     unit tests and a client run under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan     the same under the thread sanitizer'
-	@echo 'make fuzz     the message decoder under libFuzzer for FUZZ_SECONDS (60)'
+	@echo 'make fuzz     message decoder and record batches under libFuzzer, FUZZ_SECONDS (60) each'
 	@echo 'make compat   real clients against a running broker'
 	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
 	@echo 'make tidy     the advice of clang-tidy'
@@ -75,9 +75,13 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@tools/install-deps check
 	@tools/configure build/fuzz -DCMAKE_C_COMPILER=clang -DOTTLA_FUZZ=ON -DOTTLA_TESTS=OFF
-	@cmake --build build/fuzz --parallel $(JOBS) --target fuzz_decode
-	@mkdir -p build/fuzz/corpus
-	@build/fuzz/fuzz_decode -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 build/fuzz/corpus
+	@cmake --build build/fuzz --parallel $(JOBS) --target fuzzers
+	@cd build/fuzz && for fuzzer in fuzz_*; do \
+	    [ -x "$$fuzzer" ] && [ -f "$$fuzzer" ] || continue; \
+	    echo "$$fuzzer for $(FUZZ_SECONDS) s"; \
+	    mkdir -p "corpus/$$fuzzer" && \
+	    "./$$fuzzer" -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 "corpus/$$fuzzer" || exit 1; \
+	done
 
 compat: build
 	@tools/install-deps test

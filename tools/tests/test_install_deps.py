@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """install-deps asks for exactly what is missing, by root or sudo, and for nothing when all is there.
 
-It runs on a PATH of a few real tools and of stand-ins for apt-get, dpkg-query, sudo and id that note how they are called.
+It runs on a PATH of a few real tools and of stand-ins for apt-get, dpkg-query, sudo and id that note their calls.
 """
 import os
 import pathlib
@@ -16,7 +16,8 @@ SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "install-deps"
 REAL_TOOLS = ["sh", "sed", "dirname", "env"]
 # Commands that make their package count as present.
 COMMANDS = {"cmake": "cmake", "make": "make", "gcc": "gcc", "pkg-config": "pkg-config", "clang": "clang",
-            "clang-format": "clang-format", "clang-tidy": "clang-tidy", "kcat": "kcat", "go": "golang-go", "mvn": "maven"}
+            "clang-format": "clang-format", "clang-tidy": "clang-tidy", "kcat": "kcat", "go": "golang-go",
+            "mvn": "maven"}
 
 
 class InstallDepsTest(unittest.TestCase):

@@ -120,8 +120,9 @@ class LintTest(unittest.TestCase):
         self.assertIn("SPDX", self.problems("log/a.c", "int a;\n")[0])
         self.assertIn("head comment", self.problems("log/a.c", HEAD.split("\n", 1)[0] + "\nint a;\n")[0])
         self.assertIn("SPDX", self.problems("tools/a.py", "#!/usr/bin/env python3\nprint()\n")[0])
-        self.assertIn("head comment", self.problems("tools/a", "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\nls\n")[0])
-        self.assertEqual(self.problems("tools/a", "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n#\n# It is.\n"), [])
+        script = "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n"
+        self.assertIn("head comment", self.problems("tools/a", script + "ls\n")[0])
+        self.assertEqual(self.problems("tools/a", script + "#\n# It is.\n"), [])
 
     def test_links(self):
         (self.root / "log").mkdir()
