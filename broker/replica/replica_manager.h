@@ -21,6 +21,7 @@ struct replica_manager_options {
     int64_t producer_expiry_check_ms;     // producer.id.expiration.check.interval.ms
     int64_t retention_check_ms;           // log.retention.check.interval.ms
     int64_t initial_delay_ms;             // log.initial.task.delay.ms
+    int64_t flush_check_ms;               // log.flush.scheduler.interval.ms; INT64_MAX = never
     int64_t checkpoint_ms;                // log.flush.offset.checkpoint.interval.ms
     int64_t high_watermark_checkpoint_ms; // replica.high.watermark.checkpoint.interval.ms
 };
@@ -32,8 +33,9 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
 enum err replica_manager_start(struct replica_manager *m, struct loop *control) WARN_UNUSED;
 // To be called on the control loop before it ends: no timers after this.
 void replica_manager_stop(struct replica_manager *m);
-// Flushes and closes every log, writes the checkpoints and, when all went well, the marker of a clean stop.
-// No partition is in use any more. ERR_FAILED when a log could not be closed cleanly.
+// Waits for background work under way (so the pool must still run), flushes and closes every log, writes the
+// checkpoints and, when all went well, the marker of a clean stop. No partition is in use any more. ERR_FAILED when a
+// log could not be closed cleanly.
 enum err replica_manager_close(struct replica_manager *m) WARN_UNUSED;
 
 // The hooks for cluster_open.

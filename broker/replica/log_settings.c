@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// message.timestamp.difference.max.ms is the older key for both directions: where a topic sets it and not the newer
+// keys, it counts for them (KIP-937).
+#include "broker/replica/log_settings.h"
+
+static int64_t timestamp_bound(int64_t newer, int64_t older)
+{
+    return newer != INT64_MAX ? newer : older;
+}
+
+void log_settings_of(const struct topic_config *t, int64_t producer_id_expiration_ms, struct log_config *out)
+{
+    log_config_init(out);
+    out->segment_bytes = t->segment_bytes;
+    out->segment_ms = t->segment_ms;
+    out->segment_jitter_ms = t->segment_jitter_ms;
+    out->segment_index_bytes = t->segment_index_bytes;
+    out->index_interval_bytes = t->index_interval_bytes;
+    out->retention_bytes = t->retention_bytes;
+    out->retention_ms = t->retention_ms;
+    out->flush_messages = t->flush_messages;
+    out->flush_ms = t->flush_ms;
+    out->file_delete_delay_ms = t->file_delete_delay_ms;
+    out->max_message_bytes = t->max_message_bytes;
+    out->timestamp_before_max_ms = timestamp_bound(t->timestamp_before_max_ms, t->timestamp_difference_max_ms);
+    out->timestamp_after_max_ms = timestamp_bound(t->timestamp_after_max_ms, t->timestamp_difference_max_ms);
+    out->timestamp_type = t->timestamp_append_time ? LOG_APPEND_TIME : LOG_CREATE_TIME;
+    out->preallocate = t->preallocate;
+    out->cleanup_delete = t->cleanup_delete;
+    out->cleanup_compact = t->cleanup_compact;
+    out->producer_id_expiration_ms = producer_id_expiration_ms;
+}
