@@ -133,11 +133,11 @@ static bool peer_admit(struct listener *l, const char *host, const char **why)
     struct peer_count *p;
     HASH_FIND_STR(l->peers, host, p);
     if (l->connections >= l->o.max_connections) {
-        *why = "max.connections";
+        *why = "max.connections reached";
     } else if ((p ? p->connections : 0) >= l->o.max_connections_per_ip) {
-        *why = "max.connections.per.ip";
+        *why = "max.connections.per.ip reached";
     } else if (!p && (p = calloc(1, sizeof *p)) == NULL) {
-        *why = "memory";
+        *why = "out of memory";
     } else {
         if (p->connections++ == 0) {
             snprintf(p->host, sizeof p->host, "%s", host);
@@ -203,7 +203,7 @@ static void connection_refuse(struct listener *l, const char *peer, const char *
 {
     int dropped;
     if (log_limit_pass(&l->refusals, loop_now_ms(l->shards[0].loop), &dropped)) {
-        log_warn("net", "listener %s: refused %s: limit of %s reached%s", l->o.name, peer, why,
+        log_warn("net", "listener %s: refused %s: %s%s", l->o.name, peer, why,
                  dropped > 0 ? "; more such lines were left out" : "");
     }
 }
@@ -226,7 +226,7 @@ static void connection_take(struct listener *l, int fd, const struct sockaddr_st
         .max_idle_ms = l->o.max_idle_ms,
         .handler = &l->handler,
     });
-    const char *why = "memory";
+    const char *why = "out of memory";
     if (c && peer_admit(l, conn_peer_host(c), &why)) {
         conn_start(c);
         return;
@@ -261,7 +261,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *ctx)
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             // The connection stays in the queue and would wake the loop for ever.
-            connection_refuse(l, "connections for a while", strerror(errno));
+            connection_refuse(l, "new connections for a while", strerror(errno));
             event_del(l->accept_ev);
             timer_set(&l->pause, ACCEPT_PAUSE_MS);
             return;
