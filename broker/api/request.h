@@ -9,9 +9,11 @@
 #define OTTLA_API_REQUEST_H
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/pool.h"
 #include "broker/cluster/cluster.h"
-#include "broker/net/conn.h"
+#include "broker/net/listener.h"
+#include "broker/net/log_limit.h"
 #include "broker/net/wait.h"
 #include "broker/replica/replica_manager.h"
 #include "broker/txn/producer_ids.h"
@@ -39,7 +41,12 @@ struct api {
     enum api_step (*handler)(struct request *r);
     // Called once when the connection went away while waiting: unlink everything. NULL when there is nothing.
     void (*abort)(struct request *r);
-    bool overtakable; // later requests of the connection may run while this one waits
+    unsigned flags; // of enum api_flag
+};
+
+enum api_flag {
+    API_OVERTAKABLE = 1, // later requests of the connection may run while this one waits
+    API_CUT_SHORT = 2,   // waits for new things only: when the broker stops it is run at once as if it had expired
 };
 
 // What handlers see of the broker. Lives as long as the broker; shared by all loops, so const or thread safe.
@@ -50,6 +57,7 @@ struct api_context {
     struct producer_ids *producer_ids;
     struct pool *pool; // for work that may block on the disk
     const struct api_options *options;
+    struct log_limit *refusals; // bounds the log lines about bad requests
 };
 
 // The broker-wide settings handlers act on.
@@ -77,10 +85,21 @@ struct request {
     const struct metadata *metadata; // one snapshot from start to end; request_refresh_metadata takes a newer one
     struct wait wait;
     struct timer deadline;
-    int64_t deadline_ms; // on the loop's monotonic clock
+    int64_t deadline_ms; // on the loop's monotonic clock; REQUEST_NO_DEADLINE
     int32_t runs;        // 1 on the first run
     bool expired;
-    void *state; // of the handler, in the arena
+    void *state;              // of the handler, in the arena
+    bool version_unsupported; // ApiVersions only, which answers that in version 0
+
+    // Of request.c.
+    bool waiting;          // the handler answered API_WAIT and has not been run again
+    bool ended;            // the handler is through, but its wait still lies in the loop's mailbox
+    bool aborted;          // the connection went away meanwhile
+    enum api_step end;     // how, when ended
+    struct writer encoded; // the answer
+    struct gap *gaps;      // where log files belong in it; in the arena
+    size_t gaps_count;
+    struct answer answer;
 };
 
 static inline struct loop *request_loop(const struct request *r)
@@ -91,7 +110,9 @@ void request_refresh_metadata(struct request *r);
 // The name of the listener the request came in on.
 const char *request_listener(const struct request *r);
 
-// The handler of connections for main: exchanges are requests.
+// The handler of connections for main: exchanges are requests. A records field of `out` whose `file` is set holds a
+// struct log_file; its reference passes to the request when the handler answers API_DONE, and is given back when the
+// bytes have left or are dropped. *ctx outlives all connections.
 void request_conn_handler(const struct api_context *ctx, struct conn_handler *out);
 
 #endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The API table: one row per served API. Prototypes, dispatch, the answer of ApiVersions and the check of docs all
+// come from the row; adding an API is described in docs/ADDING_AN_API.md.
+//
+//   X(key, first served version, last served version, handler, abort function, flags)
+//
+// Keys ascend. The abort function is api_no_abort when a waiting request of this API has nothing to undo.
+#ifndef OTTLA_API_APIS_H
+#define OTTLA_API_APIS_H
+
+#include "broker/api/request.h"
+#include "broker/api/topic_job.h"
+
+#define API_TABLE(X)                                                                                                   \
+    X(0, 0, 11, api_produce, api_produce_abort, API_OVERTAKABLE)                                                       \
+    X(1, 0, 17, api_fetch, api_fetch_abort, API_CUT_SHORT)                                                             \
+    X(2, 0, 9, api_list_offsets, api_list_offsets_abort, 0)                                                            \
+    X(3, 0, 12, api_metadata, api_no_abort, 0)                                                                         \
+    X(18, 0, 4, api_api_versions, api_no_abort, 0)                                                                     \
+    X(19, 0, 7, api_create_topics, topic_job_end, 0)                                                                   \
+    X(20, 0, 6, api_delete_topics, topic_job_end, 0)                                                                   \
+    X(22, 0, 5, api_init_producer_id, api_init_producer_id_abort, 0)
+
+#define API_PROTOTYPES(key, first, last, handler, abort, flags)                                                        \
+    enum api_step handler(struct request *r);                                                                          \
+    void abort(struct request *r);
+API_TABLE(API_PROTOTYPES)
+#undef API_PROTOTYPES
+
+// NULL when the broker does not serve it.
+const struct api *api_find(int16_t key);
+// The rows in the order of their keys, for those that list them.
+size_t api_count(void);
+const struct api *api_at(size_t i);
+
+#endif
