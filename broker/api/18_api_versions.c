@@ -1,48 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ApiVersions (18), v0-4: which APIs in which versions. The list is the API table. A version above 4 never comes
-// here: request.c answers it with a v0 body, error 35 and the one row of this API (KIP-511).
+// ApiVersions (18), v0-4 (KIP-35, KIP-511, KIP-584): the rows of the API table, so that what is advertised is what is
+// served. A client that asks in a version the broker does not know gets the answer in version 0 with
+// UNSUPPORTED_VERSION and the row of this API alone, from which it learns what to ask next.
 #include "broker/api/apis.h"
 
-static bool alphanumeric(uint8_t c)
+#define API_VERSIONS_KEY                 18
+#define API_VERSIONS_FIRST_NAMED_VERSION 3 // from here on clients give their name and version
+
+static bool is_letter_or_digit(uint8_t c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// KIP-511: [a-zA-Z0-9]([a-zA-Z0-9\-.]*[a-zA-Z0-9])?
-static bool software_text_valid(struct slice s)
+// [a-zA-Z0-9]([a-zA-Z0-9\-.]*[a-zA-Z0-9])?
+static bool software_name_valid(struct slice s)
 {
-    if (s.len == 0 || !alphanumeric(s.data[0]) || !alphanumeric(s.data[s.len - 1])) {
+    if (s.len == 0 || !is_letter_or_digit(s.data[0]) || !is_letter_or_digit(s.data[s.len - 1])) {
         return false;
     }
     for (size_t i = 0; i < s.len; i++) {
-        if (!alphanumeric(s.data[i]) && s.data[i] != '-' && s.data[i] != '.') {
+        if (!is_letter_or_digit(s.data[i]) && s.data[i] != '-' && s.data[i] != '.') {
             return false;
         }
     }
     return true;
 }
 
-enum api_step api_versions(struct request *r)
+static void row_fill(struct api_versions_response_api_version *o, const struct api *a)
+{
+    api_versions_response_api_version_init(o);
+    o->api_key = a->key;
+    o->min_version = a->min_version;
+    o->max_version = a->max_version;
+}
+
+enum api_step api_api_versions(struct request *r)
 {
     const struct api_versions_request *in = r->in;
     struct api_versions_response *out = r->out;
-    if (r->version >= 3 &&
-        (!software_text_valid(in->client_software_name) || !software_text_valid(in->client_software_version))) {
+    if (r->version >= API_VERSIONS_FIRST_NAMED_VERSION &&
+        (!software_name_valid(in->client_software_name) || !software_name_valid(in->client_software_version))) {
         out->error_code = KAFKA_ERROR_INVALID_REQUEST;
         return API_DONE;
     }
-    int n = api_count();
-    out->api_keys = arena_array(&r->arena, (size_t)n, sizeof *out->api_keys);
+    out->api_keys = arena_array(&r->arena, api_count(), sizeof *out->api_keys);
     if (out->api_keys == NULL) {
         return API_CLOSE;
     }
-    for (int i = 0; i < n; i++) {
-        struct api_versions_response_api_version *o = &out->api_keys[out->api_keys_count++];
-        api_versions_response_api_version_init(o);
-        o->api_key = api_at(i)->key;
-        o->min_version = api_at(i)->min_version;
-        o->max_version = api_at(i)->max_version;
+    if (r->version_unsupported) {
+        out->error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
+        row_fill(&out->api_keys[out->api_keys_count++], api_find(API_VERSIONS_KEY));
+        return API_DONE;
+    }
+    for (size_t i = 0; i < api_count(); i++) {
+        row_fill(&out->api_keys[out->api_keys_count++], api_at(i));
     }
     out->finalized_features_epoch = 0;
     return API_DONE;

@@ -1,35 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The API table as data, and its lookup by key.
+// The rows of the API table as data, and the look-up by key.
 #include "broker/api/apis.h"
 
-static const struct api table[] = {
-#define API_ROW(key_, name_, min_, max_, handler_, abort_, overtakable_)                                               \
-    {.key = key_,                                                                                                      \
-     .min_version = min_,                                                                                              \
-     .max_version = max_,                                                                                              \
-     .handler = handler_,                                                                                              \
-     .abort = abort_,                                                                                                  \
-     .overtakable = overtakable_},
+static const struct api rows[] = {
+#define API_ROW(k, first, last, h, a, f)                                                                               \
+    {.key = (k), .min_version = (first), .max_version = (last), .handler = (h), .abort = (a), .flags = (f)},
     API_TABLE(API_ROW)
 #undef API_ROW
 };
 
-int api_count(void)
+void api_no_abort(struct request *r)
 {
-    return (int)(sizeof table / sizeof table[0]);
+    (void)r;
 }
 
-const struct api *api_at(int i)
+size_t api_count(void)
 {
-    return &table[i];
+    return sizeof rows / sizeof rows[0];
+}
+
+const struct api *api_at(size_t i)
+{
+    return &rows[i];
 }
 
 const struct api *api_find(int16_t key)
 {
-    for (int i = 0; i < api_count(); i++) {
-        if (table[i].key == key) {
-            return &table[i];
+    size_t low = 0, high = api_count();
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (rows[middle].key == key) {
+            return &rows[middle];
+        }
+        if (rows[middle].key < key) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
     return NULL;
