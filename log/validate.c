@@ -36,7 +36,7 @@ enum err validate_set(const struct log_config *c, struct log_append *a, struct b
     if (out->magic < 2) {
         return ERR_UNSUPPORTED;
     }
-    if (a->origin == LOG_FROM_CLIENT && out->base_offset != 0) {
+    if (out->base_offset != 0) {
         a->log_start_known = true;
         return ERR_INVALID_RECORD;
     }
@@ -60,8 +60,8 @@ enum err validate_set(const struct log_config *c, struct log_append *a, struct b
     return ERR_OK;
 }
 
-// What clients may not do, and this broker's coordinators may.
-static bool client_header_ok(const struct batch *b)
+// Every offset has its record; control batches are the coordinators' own; who has a producer id counts.
+static bool header_ok(const struct batch *b)
 {
     return b->count > 0 && b->last_offset_delta == b->count - 1 && !batch_is(b, BATCH_ATTR_CONTROL) &&
            !(b->producer_id >= 0 && b->base_sequence < 0);
@@ -229,7 +229,7 @@ enum err validate_and_stamp(const struct validate_target *t, struct log_append *
 {
     a->log_start_known = true;
     out->batch = *b;
-    if (a->origin == LOG_FROM_CLIENT && !client_header_ok(b)) {
+    if (!header_ok(b)) {
         return ERR_INVALID_RECORD;
     }
     struct rejection r = {.append = a, .scratch = scratch};

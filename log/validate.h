@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a leader checks and rewrites in the one batch of a client's append (wire-format: Produce validation, rows
-// 14-29; Kafka's LogValidator). Pure: no files, no locks but that of the codec pool.
+// 14-29; Kafka's LogValidator). Pure: no files, no locks but that of the codec pool. What this broker's coordinators
+// write and what a leader sends does not come this way.
 #ifndef OTTLA_LOG_VALIDATE_H
 #define OTTLA_LOG_VALIDATE_H
 

@@ -34,9 +34,9 @@ static void fuzz_check_stored(const struct log_append *a, const struct validated
     record_iter_free(it);
 }
 
-static void fuzz_set(const struct log_config *config, enum log_append_origin origin, uint8_t *data, size_t len)
+static void fuzz_set(const struct log_config *config, uint8_t *data, size_t len)
 {
-    struct log_append a = {.data = data, .len = len, .origin = origin, .leader_epoch = 3, .now_ms = FUZZ_NOW_MS};
+    struct log_append a = {.data = data, .len = len, .leader_epoch = 3, .now_ms = FUZZ_NOW_MS};
     struct validate_target target = {.config = config, .topic = "fuzz", .partition = 0};
     struct arena scratch;
     arena_init(&scratch, 1 << 20);
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     if ((input[1] & 1) != 0 && batch_read_header(data, len, &b) == ERR_OK && b.magic == 2 && batch_size(&b) <= len) {
         store_be32(data + BATCH_AT_CRC, crc32c(data + BATCH_AT_ATTRIBUTES, batch_size(&b) - BATCH_AT_ATTRIBUTES));
     }
-    fuzz_set(&config, (input[0] & 16) != 0 ? LOG_FROM_COORDINATOR : LOG_FROM_CLIENT, data, len);
+    fuzz_set(&config, data, len);
     free(data);
     return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Validation and stamping: what a real broker answered to each produced batch (data/produce-cases.txt), what is stored
-// afterwards, what belongs to coordinators only, and the bounds of what is said about bad records.
+// afterwards, and the bounds of what is said about bad records.
 #include "log/validate.h"
 
 #include <stdio.h>
@@ -40,8 +40,7 @@ static void attempt_init(struct attempt *t, const char *topic, int32_t partition
     memset(t, 0, sizeof *t);
     t->config = config_new();
     t->target = (struct validate_target){.config = &t->config, .topic = topic, .partition = partition};
-    t->append = (struct log_append){
-        .data = data, .len = len, .origin = LOG_FROM_CLIENT, .leader_epoch = EPOCH, .now_ms = NOW_MS};
+    t->append = (struct log_append){.data = data, .len = len, .leader_epoch = EPOCH, .now_ms = NOW_MS};
     arena_init(&t->arena, ARENA_MAX);
 }
 
@@ -418,20 +417,15 @@ static void test_malformed_beats_record_errors(void **state)
     free(data);
 }
 
-// ---- origins and sets ----------------------------------------------------------------------------------------------
+// ---- sets ----------------------------------------------------------------------------------------------------------
 
-static void test_coordinator_may_write_markers(void **state)
+static void test_markers_are_refused(void **state)
 {
     (void)state;
     size_t len;
     uint8_t *data =
         test_vector("v2 control COMMIT pid=4242 epoch=3 coordEpoch=9 ple=5 base=106 ts=1700000000100", &len);
     struct attempt t;
-    attempt_init(&t, "t", 0, data, len);
-    t.append.origin = LOG_FROM_COORDINATOR;
-    assert_int_equal(attempt_run(&t), ERR_OK);
-    check_stored(&t);
-    arena_release(&t.arena);
     store_be64(data, 0);
     attempt_init(&t, "t", 0, data, len);
     assert_int_equal(attempt_run(&t), ERR_INVALID_RECORD);
@@ -450,7 +444,7 @@ static void test_sets(void **state)
     memcpy(two + len, one, len);
     struct log_config c = config_new();
     struct batch b;
-    struct log_append a = {.data = two, .len = 2 * len, .origin = LOG_FROM_CLIENT};
+    struct log_append a = {.data = two, .len = 2 * len};
     assert_int_equal(validate_set(&c, &a, &b), ERR_INVALID_RECORD);
     a.len = 2 * len - 1; // the second one is cut short and goes
     assert_int_equal(validate_set(&c, &a, &b), ERR_OK);
@@ -468,7 +462,7 @@ static void test_sets(void **state)
     free(two);
     free(one);
     uint8_t *old = test_vector("v1 gzip create-time base=0", &len);
-    a = (struct log_append){.data = old, .len = len, .origin = LOG_FROM_CLIENT};
+    a = (struct log_append){.data = old, .len = len};
     assert_int_equal(validate_set(&c, &a, &b), ERR_UNSUPPORTED);
     free(old);
 }
@@ -531,7 +525,7 @@ int main(void)
         cmocka_unit_test(test_no_room_for_texts),
         cmocka_unit_test(test_mixed_record_errors),
         cmocka_unit_test(test_malformed_beats_record_errors),
-        cmocka_unit_test(test_coordinator_may_write_markers),
+        cmocka_unit_test(test_markers_are_refused),
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_mutations),
     };
