@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scene the tests of the replica room play in.
+#include "broker/replica/tests/scene.h"
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/tests/cmocka_all.h"
+
+#define HEADER_SIZE 61
+
+enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr)
+{
+    static const int32_t brokers[3] = {1, 2, 3};
+    struct cluster_partition_state state = {
+        .topic = "t",
+        .topic_id = *partition_topic_id(s->partition),
+        .leader = 1,
+        .leader_epoch = epoch,
+        .isr = brokers,
+        .isr_count = isr,
+        .replicas = brokers,
+        .replicas_count = replicas,
+        .config = &s->config,
+    };
+    return partition_lead(s->partition, &state, &s->log_config);
+}
+
+void scene_open(struct scene *s, const struct os *os, int64_t flush_messages)
+{
+    struct log *log;
+    struct uuid id;
+    *s = (struct scene){.dir = test_dir_new()};
+    arena_init(&s->arena, 1 << 20);
+    topic_config_init(&s->config);
+    log_config_init(&s->log_config);
+    s->log_config.flush_messages = flush_messages;
+    uuid_random(os_real(), &id);
+    assert_int_equal(pool_new(2, &s->pool), ERR_OK);
+    assert_int_equal(loop_new("scene", os_real(), &s->loop), ERR_OK);
+    assert_int_equal(loop_start(s->loop), ERR_OK);
+    assert_int_equal(log_dir_open(os, s->dir, &s->log_dir), ERR_OK);
+    assert_int_equal(log_create(s->log_dir, "t", 0, &id, &s->log_config, &log), ERR_OK);
+    assert_int_equal(partition_new(log, s->pool, &s->partition), ERR_OK);
+    assert_int_equal(scene_lead(s, 5, 1, 1), ERR_OK);
+}
+
+void scene_close(struct scene *s)
+{
+    enum err err = partition_end(s->partition, false);
+    partition_unref(s->partition);
+    log_dir_close(s->log_dir, err == ERR_OK);
+    pool_free(s->pool);
+    loop_stop(s->loop);
+    loop_free(s->loop);
+    arena_release(&s->arena);
+    test_dir_remove(s->dir);
+}
+
+size_t scene_batch(uint8_t out[SCENE_BATCH_MAX], int32_t count)
+{
+    struct writer w;
+    writer_init_fixed(&w, out, SCENE_BATCH_MAX);
+    memset(writer_reserve(&w, HEADER_SIZE), 0, HEADER_SIZE);
+    for (int32_t i = 0; i < count; i++) {
+        writer_varint(&w, (int32_t)(1 + 1 + varint_size(i) + 1 + 1 + 10 + 1));
+        writer_u8(&w, 0);      // attributes
+        writer_varlong(&w, 0); // timestamp delta
+        writer_varint(&w, i);
+        writer_varint(&w, -1); // no key
+        writer_varint(&w, 10);
+        writer_bytes(&w, "0123456789", 10);
+        writer_varint(&w, 0); // no headers
+    }
+    assert_false(w.bad);
+    store_be32(out + 8, (uint32_t)(w.len - 12));
+    store_be32(out + 12, UINT32_MAX);
+    out[16] = 2;
+    store_be32(out + 23, (uint32_t)(count - 1));
+    store_be64(out + 27, 1700000000000);
+    store_be64(out + 35, 1700000000000);
+    store_be64(out + 43, UINT64_MAX);
+    store_be16(out + 51, UINT16_MAX);
+    store_be32(out + 53, UINT32_MAX);
+    store_be32(out + 57, (uint32_t)count);
+    store_be32(out + 17, crc32c(out + 21, w.len - 21));
+    return w.len;
+}
+
+enum err scene_append(struct scene *s, int32_t count, struct log_append *a, int64_t *ack_offset)
+{
+    static const int16_t acks = 1;
+    uint8_t batch[SCENE_BATCH_MAX];
+    *a = (struct log_append){.data = batch, .origin = LOG_FROM_CLIENT, .now_ms = os_wall_ms(os_real())};
+    a->len = scene_batch(batch, count);
+    enum err err = partition_append(s->partition, acks, a, &s->arena, ack_offset);
+    a->data = NULL;
+    return err;
+}
+
+static void on_wake(struct wait *w)
+{
+    sem_post(&((struct scene_wait *)w)->woken);
+}
+
+void scene_wait_init(struct scene *s, struct scene_wait *w)
+{
+    wait_init(&w->wait, s->loop, on_wake);
+    sem_init(&w->woken, 0, 0);
+}
+
+void scene_wait_release(struct scene_wait *w)
+{
+    sem_destroy(&w->woken);
+}
+
+bool scene_wait_woken(struct scene_wait *w)
+{
+    return sem_trywait(&w->woken) == 0;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the tests of this room share: a log directory that vanishes, one partition in it, waits with a loop under
+// them, and batches to append.
+#ifndef OTTLA_REPLICA_TESTS_SCENE_H
+#define OTTLA_REPLICA_TESTS_SCENE_H
+
+#include <semaphore.h>
+
+#include "base/tests/testing.h"
+#include "broker/replica/partition_private.h"
+
+struct scene {
+    char *dir;
+    struct log_dir *log_dir;
+    struct pool *pool;
+    struct loop *loop;
+    struct topic_config config;
+    struct log_config log_config;
+    struct partition *partition;
+    struct arena arena;
+};
+
+// flush_messages as in log_config. Leads in epoch 5 with an ISR of one.
+void scene_open(struct scene *s, const struct os *os, int64_t flush_messages);
+void scene_close(struct scene *s);
+// Tells the partition it leads in an epoch, with so many replicas of which so many are in sync.
+enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr);
+
+// A batch of `count` records of 10 bytes, as a producer without id sends it.
+#define SCENE_BATCH_MAX 4096
+size_t scene_batch(uint8_t out[SCENE_BATCH_MAX], int32_t count);
+// Appends one such batch with acks=1.
+enum err scene_append(struct scene *s, int32_t count, struct log_append *a, int64_t *ack_offset);
+
+// A wait whose wakes are counted.
+struct scene_wait {
+    struct wait wait;
+    sem_t woken;
+};
+void scene_wait_init(struct scene *s, struct scene_wait *w);
+void scene_wait_release(struct scene_wait *w);
+bool scene_wait_woken(struct scene_wait *w); // now; takes one wake away
+
+#endif
