@@ -234,31 +234,30 @@ static enum err folder_delete_orphans(struct folder *f)
 
 // ---- result --------------------------------------------------------------------------------------------------------
 
-static enum err folder_segments(const struct folder *f, struct folder_segment **out, int32_t *count)
+static enum err folder_collect(const struct folder *f, struct folder_content *out)
 {
-    struct folder_segment *list = calloc(f->count + 1, sizeof *list);
-    if (list == NULL) {
+    out->segments = calloc(f->count + 1, sizeof *out->segments);
+    out->snapshots = calloc(f->count + 1, sizeof *out->snapshots);
+    if (out->segments == NULL || out->snapshots == NULL) {
         return ERR_NO_MEMORY;
     }
-    int32_t n = 0;
     for (size_t i = 0; i < f->count; i++) {
         const struct file_name *name = &f->files[i];
         if (name->kind == NAME_LOG) {
-            list[n++].base_offset = name->offset;
+            out->segments[out->segments_count++].base_offset = name->offset;
         } else if (name->kind == NAME_TXN_INDEX) {
-            list[n - 1].has_txn_index = true; // sorted behind its .log, which exists
+            out->segments[out->segments_count - 1].has_txn_index = true; // sorted behind its .log, which exists
+        } else if (name->kind == NAME_SNAPSHOT) {
+            out->snapshots[out->snapshots_count++] = name->offset;
         }
     }
-    *out = list;
-    *count = n;
     return ERR_OK;
 }
 
-enum err folder_load(const struct os *os, const char *path, struct folder_segment **out, int32_t *count)
+enum err folder_load(const struct os *os, const char *path, struct folder_content *out)
 {
     struct folder f = {.os = os, .path = path};
-    *out = NULL;
-    *count = 0;
+    *out = (struct folder_content){.segments = NULL};
     enum err err = folder_read(&f);
     if (!err) {
         err = folder_delete_unfinished(&f);
@@ -270,10 +269,16 @@ enum err folder_load(const struct os *os, const char *path, struct folder_segmen
         err = folder_delete_orphans(&f);
     }
     if (!err) {
-        err = folder_segments(&f, out, count);
+        err = folder_collect(&f, out);
     }
     free(f.files);
     return err;
+}
+
+void folder_content_release(struct folder_content *c)
+{
+    free(c->segments);
+    free(c->snapshots);
 }
 
 enum err folder_remove(const struct os *os, const char *path)

@@ -14,8 +14,16 @@ struct folder_segment {
     bool has_txn_index;
 };
 
-// Segments by rising base offset, in a malloc'ed array. NOT_FOUND when there is no such folder.
-enum err folder_load(const struct os *os, const char *path, struct folder_segment **out, int32_t *count) WARN_UNUSED;
+struct folder_content {
+    struct folder_segment *segments; // by rising base offset
+    int32_t segments_count;
+    int64_t *snapshots; // offsets of producer snapshots, rising
+    int32_t snapshots_count;
+};
+
+// NOT_FOUND when there is no such folder. *out may be released in any case.
+enum err folder_load(const struct os *os, const char *path, struct folder_content *out) WARN_UNUSED;
+void folder_content_release(struct folder_content *c);
 
 // Deletes a folder and the files in it; a folder inside it is an error (NOT_EMPTY). A missing folder is none.
 enum err folder_remove(const struct os *os, const char *path) WARN_UNUSED;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -104,22 +105,23 @@ static enum err index_check_end(struct index *x, const struct os *os, int fd, in
 
 enum err index_load(struct index *x, const struct os *os, const char *path, int64_t value_limit, bool *sane)
 {
+    struct stat st;
     *sane = false;
+    if (stat(path, &st) != 0) {
+        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
+    }
+    int64_t n = st.st_size / (int64_t)entry_size(x);
+    *sane = st.st_size % (int64_t)entry_size(x) == 0 && n <= INT32_MAX - INDEX_PENDING_MAX;
+    if (!*sane || n == 0) {
+        return ERR_OK;
+    }
     int fd = os->open(os, path, O_RDONLY, 0);
     if (fd < 0) {
-        return errno == ENOENT ? ERR_OK : file_open_error(errno);
+        return file_open_error(errno);
     }
-    int64_t size;
-    enum err err = os_file_size(os, fd, &size);
-    if (!err) {
-        int64_t n = size / (int64_t)entry_size(x);
-        *sane = size % (int64_t)entry_size(x) == 0 && n <= INT32_MAX - INDEX_PENDING_MAX;
-        if (*sane && n > 0) {
-            err = index_check_end(x, os, fd, (int32_t)n, value_limit, sane);
-        }
-        if (!err && *sane) {
-            x->stored = (int32_t)n;
-        }
+    enum err err = index_check_end(x, os, fd, (int32_t)n, value_limit, sane);
+    if (!err && *sane) {
+        x->stored = (int32_t)n;
     }
     os->close(os, fd);
     return err;

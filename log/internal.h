@@ -75,6 +75,9 @@ struct log {
     struct mutex producers_mu;
     struct producer_state *producers;
     int64_t last_snapshot_offset; // [append]
+    int64_t *snapshots;           // [append] offsets of the snapshot files, rising
+    int32_t snapshots_count;
+    int32_t snapshots_cap;
 
     struct epoch_cache *epochs;
 };
@@ -111,8 +114,10 @@ enum err log_replay_batch(struct log *l, struct segment *s, const uint8_t *data,
 // offset and those that belong to no segment go. `assume_none`: without any snapshot there were no producers.
 enum err log_load_producers(struct log *l, int64_t offset, bool assume_none) WARN_UNUSED; // [append]
 // Writes a snapshot named by the state's end offset, unless one that is as new was written.
-enum err log_store_producers(struct log *l, bool sync) WARN_UNUSED;            // [append]
-enum err log_delete_snapshots(struct log *l, int64_t from_offset) WARN_UNUSED; // those named >= from_offset
+enum err log_store_producers(struct log *l, bool sync) WARN_UNUSED; // [append]
+// Deletes all snapshots / notes that one was renamed for its deletion.
+enum err log_delete_snapshots(struct log *l) WARN_UNUSED;
+void log_forget_snapshot(struct log *l, int64_t offset);
 
 // ---- recover.c -----------------------------------------------------------------------------------------------------
 

@@ -261,6 +261,7 @@ static enum err segment_bury(struct log *l, struct segment *s)
         }
         log_dir_trash_add(l->dir, to, false, l->config.file_delete_delay_ms);
     }
+    log_forget_snapshot(l, s->base_offset);
     segment_retire(s);
     return err;
 }
@@ -319,7 +320,7 @@ enum err log_restart_at(struct log *l, int64_t offset)
     log_publish_cut(l, NULL, 0, offset);
     enum err err = log_drop_segments(l, 0, l->segments_count);
     if (!err) {
-        err = log_delete_snapshots(l, 0);
+        err = log_delete_snapshots(l);
     }
     if (!err) {
         err = log_add_segment(l, offset);

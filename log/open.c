@@ -24,6 +24,7 @@ static void log_free(struct log *l)
         segment_retire(l->segments[i]);
     }
     free(l->segments);
+    free(l->snapshots);
     producer_state_free(l->producers);
     epoch_cache_free(l->epochs);
     mutex_destroy(&l->mu);
@@ -144,23 +145,29 @@ static enum err open_check_times(struct segment *s, bool *sane)
 // the number of segments when there is none.
 static enum err open_segments(struct log *l, int32_t *recover_from)
 {
-    struct folder_segment *found;
-    int32_t n;
-    enum err err = folder_load(l->os, l->path, &found, &n);
+    struct folder_content found;
+    enum err err = folder_load(l->os, l->path, &found);
+    int32_t n = found.segments_count;
     *recover_from = n;
     for (int32_t i = 0; i < n && !err; i++) {
         bool sane;
-        err = open_segment(l, &found[i], i + 1 < n ? found[i + 1].base_offset : INT64_MAX, &sane);
+        err = open_segment(l, &found.segments[i], i + 1 < n ? found.segments[i + 1].base_offset : INT64_MAX, &sane);
         if (!err && l->dir->was_clean) {
             err = open_check_times(l->segments[i], &sane);
             if (!err && !sane && *recover_from == n) {
                 log_warn("log", "%s: the indexes of segment %" PRId64 " are damaged or missing, rebuilding them",
-                         l->path, found[i].base_offset);
+                         l->path, l->segments[i]->base_offset);
                 *recover_from = i;
             }
         }
     }
-    free(found);
+    if (!err) {
+        l->snapshots = found.snapshots;
+        l->snapshots_count = found.snapshots_count;
+        l->snapshots_cap = found.snapshots_count;
+        found.snapshots = NULL;
+    }
+    folder_content_release(&found);
     return err;
 }
 

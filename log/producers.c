@@ -2,7 +2,6 @@
 //
 // The producer state of a log: applied batch by batch, kept across restarts by snapshot files, brought up to date from
 // the newest snapshot and the batches behind it.
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,13 +14,6 @@ static void snapshot_path(const struct log *l, int64_t offset, char out[LOG_PATH
     char name[NAME_FILE_MAX];
     file_name_format(name, offset, NAME_SNAPSHOT, NAME_LIVE);
     snprintf(out, LOG_PATH_MAX, "%s/%s", l->path, name);
-}
-
-static enum err snapshot_delete(const struct log *l, int64_t offset)
-{
-    char path[LOG_PATH_MAX];
-    snapshot_path(l, offset, path);
-    return l->os->unlink(l->os, path) == 0 || errno == ENOENT ? ERR_OK : err_from_errno(errno);
 }
 
 // ---- applying ------------------------------------------------------------------------------------------------------
@@ -78,6 +70,61 @@ enum err log_replay_batch(struct log *l, struct segment *s, const uint8_t *data,
 
 // ---- snapshots -----------------------------------------------------------------------------------------------------
 
+// The number of snapshots below offset.
+static int32_t snapshot_index(const struct log *l, int64_t offset)
+{
+    int32_t i = l->snapshots_count;
+    while (i > 0 && l->snapshots[i - 1] >= offset) {
+        i--;
+    }
+    return i;
+}
+
+void log_forget_snapshot(struct log *l, int64_t offset)
+{
+    int32_t i = snapshot_index(l, offset);
+    if (i < l->snapshots_count && l->snapshots[i] == offset) {
+        l->snapshots_count--;
+        memmove(l->snapshots + i, l->snapshots + i + 1, (size_t)(l->snapshots_count - i) * sizeof *l->snapshots);
+    }
+}
+
+static enum err snapshot_note(struct log *l, int64_t offset)
+{
+    log_forget_snapshot(l, offset);
+    if (l->snapshots_count == l->snapshots_cap) {
+        int32_t cap = l->snapshots_cap < 4 ? 4 : l->snapshots_cap * 2;
+        int64_t *grown = realloc(l->snapshots, (size_t)cap * sizeof *grown);
+        if (grown == NULL) {
+            return ERR_NO_MEMORY;
+        }
+        l->snapshots = grown;
+        l->snapshots_cap = cap;
+    }
+    int32_t i = snapshot_index(l, offset);
+    memmove(l->snapshots + i + 1, l->snapshots + i, (size_t)(l->snapshots_count - i) * sizeof *l->snapshots);
+    l->snapshots[i] = offset;
+    l->snapshots_count++;
+    return ERR_OK;
+}
+
+static enum err snapshot_delete(struct log *l, int64_t offset)
+{
+    char path[LOG_PATH_MAX];
+    snapshot_path(l, offset, path);
+    log_forget_snapshot(l, offset);
+    return l->os->unlink(l->os, path) == 0 || errno == ENOENT ? ERR_OK : err_from_errno(errno);
+}
+
+enum err log_delete_snapshots(struct log *l)
+{
+    enum err err = ERR_OK;
+    while (l->snapshots_count > 0 && !err) {
+        err = snapshot_delete(l, l->snapshots[l->snapshots_count - 1]);
+    }
+    return err;
+}
+
 enum err log_store_producers(struct log *l, bool sync)
 {
     int64_t offset = producer_state_end_offset(l->producers);
@@ -91,66 +138,8 @@ enum err log_store_producers(struct log *l, bool sync)
     mutex_unlock(&l->producers_mu);
     if (!err) {
         l->last_snapshot_offset = offset;
+        err = snapshot_note(l, offset);
     }
-    return err;
-}
-
-static int offset_compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a;
-    int64_t y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-// The offsets of all snapshots in the folder, rising, in a malloc'ed array.
-static enum err snapshot_list(const struct log *l, int64_t **out, size_t *count)
-{
-    int64_t *list = NULL;
-    size_t n = 0;
-    size_t cap = 0;
-    *out = NULL;
-    *count = 0;
-    DIR *dir = opendir(l->path);
-    if (dir == NULL) {
-        return file_open_error(errno);
-    }
-    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-        struct file_name name;
-        if (!file_name_parse(e->d_name, &name) || name.kind != NAME_SNAPSHOT || name.state != NAME_LIVE) {
-            continue;
-        }
-        if (n == cap) {
-            cap = cap == 0 ? 16 : cap * 2;
-            int64_t *grown = realloc(list, cap * sizeof *grown);
-            if (grown == NULL) {
-                free(list);
-                closedir(dir);
-                return ERR_NO_MEMORY;
-            }
-            list = grown;
-        }
-        list[n++] = name.offset;
-    }
-    closedir(dir);
-    if (n > 0) {
-        qsort(list, n, sizeof *list, offset_compare);
-    }
-    *out = list;
-    *count = n;
-    return ERR_OK;
-}
-
-enum err log_delete_snapshots(struct log *l, int64_t from_offset)
-{
-    int64_t *list;
-    size_t n;
-    enum err err = snapshot_list(l, &list, &n);
-    for (size_t i = 0; i < n && !err; i++) {
-        if (list[i] >= from_offset) {
-            err = snapshot_delete(l, list[i]);
-        }
-    }
-    free(list);
     return err;
 }
 
@@ -169,12 +158,10 @@ static bool snapshot_is_stray(const struct log *l, int64_t offset, bool newest)
 static enum err snapshot_load_newest(struct log *l, int64_t end_offset, bool *found)
 {
     *found = false;
-    int64_t *list;
-    size_t n;
-    enum err err = snapshot_list(l, &list, &n);
+    enum err err = ERR_OK;
     bool newest = true; // of those within the log
-    for (size_t i = n; i > 0 && !err; i--) {
-        int64_t offset = list[i - 1];
+    for (int32_t i = l->snapshots_count; i > 0 && !err; i--) {
+        int64_t offset = l->snapshots[i - 1];
         bool inside = offset <= end_offset && offset > log_start_offset(l);
         if (!inside || snapshot_is_stray(l, offset, newest)) {
             err = snapshot_delete(l, offset);
@@ -194,7 +181,6 @@ static enum err snapshot_load_newest(struct log *l, int64_t end_offset, bool *fo
             err = snapshot_delete(l, offset);
         }
     }
-    free(list);
     return err;
 }
 
