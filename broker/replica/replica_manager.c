@@ -365,6 +365,11 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     return ERR_OK;
 }
 
+void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id)
+{
+    m->options.broker_id = broker_id;
+}
+
 enum err replica_manager_start(struct replica_manager *m, struct loop *control)
 {
     for (int i = 0; i < TASK_COUNT; i++) {

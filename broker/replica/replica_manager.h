@@ -29,6 +29,8 @@ struct replica_manager_options {
 // Loads every log of the directory (recovery threads in parallel); partitions answer only after the controller has
 // named this broker for them.
 enum err replica_manager_open(const struct replica_manager_options *o, struct replica_manager **out) WARN_UNUSED;
+// The id this broker got when it joined, where it was -1 before. Before anything can create partitions.
+void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id);
 // Starts the background timers on the control loop (they hand disk work to the pool).
 enum err replica_manager_start(struct replica_manager *m, struct loop *control) WARN_UNUSED;
 // To be called on the control loop before it ends: no timers after this.

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Builds the rooms from the configuration, in order, and takes them down in the opposite order. Every step can be
+// taken down in the state the one before it left, so a start that fails half-way cleans up like a stop.
+#include "broker/broker.h"
+
+#include "base/assert.h"
+#include "base/logging.h"
+#include "base/pool.h"
+#include "broker/api/request.h"
+#include "broker/txn/producer_ids.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+struct broker {
+    const struct broker_config *config;
+    const struct os *os;
+    struct pool *pool;
+    struct log_dir *dir;
+    bool logs_clean; // what lies in the directory needs no recovery
+    struct replica_manager *replicas;
+    struct loop **loops;
+    int n_loops;
+    struct listener **listeners;
+    int n_listeners;
+    struct metadata_endpoint endpoints[CONFIG_MAX_LISTENERS]; // advertised, with bound ports
+    int32_t endpoints_count;
+    struct topic_config topic_defaults;
+    struct cluster *cluster;
+    bool background; // the replica manager's timers run on the control loop
+    struct producer_ids *producer_ids;
+    struct api_options api_options;
+    struct api_context api;
+    struct log_limit refusals;
+    int32_t id;
+};
+
+// ---- work on the control loop ----
+
+// A call that main makes on another thread's loop and waits for.
+struct errand {
+    struct mailbox_item item; // first
+    enum err (*fn)(struct broker *b);
+    struct broker *b;
+    enum err result;
+    struct mutex mu; // leaf
+    struct cond done_changed;
+    bool done;
+};
+
+static void errand_run(struct mailbox_item *item)
+{
+    struct errand *e = (struct errand *)item;
+    enum err result = e->fn(e->b);
+    mutex_lock(&e->mu);
+    e->result = result;
+    e->done = true;
+    cond_signal(&e->done_changed);
+    mutex_unlock(&e->mu);
+}
+
+static enum err control_call(struct broker *b, enum err (*fn)(struct broker *b))
+{
+    struct errand e = {.item.run = errand_run, .fn = fn, .b = b};
+    mutex_init(&e.mu, MUTEX_RANK_LEAF);
+    cond_init(&e.done_changed);
+    loop_post(cluster_loop(b->cluster), &e.item);
+    mutex_lock(&e.mu);
+    while (!e.done) {
+        cond_wait(&e.done_changed, &e.mu);
+    }
+    mutex_unlock(&e.mu);
+    cond_destroy(&e.done_changed);
+    mutex_destroy(&e.mu);
+    return e.result;
+}
+
+static enum err background_begin(struct broker *b)
+{
+    return replica_manager_start(b->replicas, cluster_loop(b->cluster));
+}
+
+static enum err background_end(struct broker *b)
+{
+    replica_manager_stop(b->replicas);
+    return ERR_OK;
+}
+
+// ---- settings ----
+
+static enum topic_compression compression_of(const char *name)
+{
+    static const char *const names[] = {
+        [TOPIC_COMPRESSION_PRODUCER] = "producer", [TOPIC_COMPRESSION_UNCOMPRESSED] = "uncompressed",
+        [TOPIC_COMPRESSION_GZIP] = "gzip",         [TOPIC_COMPRESSION_SNAPPY] = "snappy",
+        [TOPIC_COMPRESSION_LZ4] = "lz4",           [TOPIC_COMPRESSION_ZSTD] = "zstd",
+    };
+    size_t i = 0;
+    while (strcasecmp(names[i], name) != 0) {
+        i++; // the configuration lets no other name through
+        ASSERT(i < sizeof names / sizeof names[0]);
+    }
+    return (enum topic_compression)i;
+}
+
+// server.properties' defaults for topics.
+static void topic_defaults_fill(const struct broker_config *c, struct topic_config *t)
+{
+    topic_config_init(t);
+    t->segment_bytes = c->segment_bytes;
+    t->segment_ms = c->segment_ms;
+    t->segment_jitter_ms = c->segment_jitter_ms;
+    t->segment_index_bytes = c->segment_index_bytes;
+    t->index_interval_bytes = c->index_interval_bytes;
+    t->retention_bytes = c->retention_bytes;
+    t->retention_ms = c->retention_ms;
+    t->flush_messages = c->flush_messages;
+    t->flush_ms = c->flush_ms;
+    t->file_delete_delay_ms = c->file_delete_delay_ms;
+    t->delete_retention_ms = c->delete_retention_ms;
+    t->min_compaction_lag_ms = c->min_compaction_lag_ms;
+    t->max_compaction_lag_ms = c->max_compaction_lag_ms;
+    t->min_cleanable_dirty_ratio = c->min_cleanable_dirty_ratio;
+    t->max_message_bytes = c->max_message_bytes;
+    t->min_insync_replicas = c->min_insync_replicas;
+    t->timestamp_before_max_ms = c->timestamp_before_max_ms;
+    t->timestamp_after_max_ms = c->timestamp_after_max_ms;
+    t->timestamp_difference_max_ms = c->timestamp_difference_max_ms;
+    t->timestamp_append_time = c->timestamp_append_time;
+    t->preallocate = c->preallocate;
+    t->unclean_leader_election = c->unclean_leader_election;
+    t->message_downconversion = c->message_downconversion;
+    t->cleanup_delete = c->cleanup_delete;
+    t->cleanup_compact = c->cleanup_compact;
+    t->compression = compression_of(c->compression_type);
+    t->compression_gzip_level = c->compression_gzip_level;
+    t->compression_lz4_level = c->compression_lz4_level;
+    t->compression_zstd_level = c->compression_zstd_level;
+    for (int32_t i = 0; i < topic_config_count(); i++) {
+        const char *key = topic_config_synonym(i);
+        t->set[i] = key && broker_config_is_given(c, key);
+    }
+}
+
+static void api_fill(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    b->api_options = (struct api_options){
+        .broker_id = b->id,
+        .fetch_max_bytes = c->fetch_max_bytes,
+        .num_partitions = c->num_partitions,
+        .default_replication_factor = c->default_replication_factor,
+        .auto_create_topics = c->auto_create_topics,
+        .delete_topics = c->delete_topics,
+        .topic_defaults = &b->topic_defaults,
+    };
+    b->api = (struct api_context){
+        .os = b->os,
+        .cluster = b->cluster,
+        .replicas = b->replicas,
+        .producer_ids = b->producer_ids,
+        .pool = b->pool,
+        .options = &b->api_options,
+        .refusals = &b->refusals,
+    };
+}
+
+// ---- the steps of building ----
+
+static enum err directory_open(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    enum err e = log_dir_open(b->os, c->log_dir, &b->dir);
+    b->logs_clean = e == ERR_OK && log_dir_was_clean(b->dir);
+    if (e == ERR_LOCKED) {
+        log_error("broker", "%s belongs to another broker that is running: one directory, one broker", c->log_dir);
+    } else if (e != ERR_OK) {
+        log_error("broker", "cannot open the log directory %s: %s", c->log_dir, err_text(e));
+    }
+    return e;
+}
+
+// The id of the config, of meta.properties, or -1 when one is to be generated. Both must agree.
+static enum err identity_agree(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    int32_t stored = log_dir_meta(b->dir)->broker_id;
+    b->id = c->broker_id >= 0 ? c->broker_id : stored;
+    if (c->broker_id >= 0 && stored >= 0 && stored != c->broker_id) {
+        log_error("broker",
+                  "broker.id is %d, but %s/meta.properties says %d: set broker.id=%d, or use the log directory of "
+                  "broker %d",
+                  (int)c->broker_id, c->log_dir, (int)stored, (int)stored, (int)c->broker_id);
+        return ERR_INVALID;
+    }
+    if (b->id < 0 && !c->broker_id_generation) {
+        log_error("broker", "broker.id is not set and broker.id.generation.enable=false: set broker.id to 0 or more");
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+static enum err replicas_open(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    enum err e = replica_manager_open(
+        &(struct replica_manager_options){
+            .os = b->os,
+            .dir = b->dir,
+            .pool = b->pool,
+            .broker_id = b->id,
+            .recovery_threads = c->num_recovery_threads,
+            .producer_id_expiration_ms = c->producer_id_expiration_ms,
+            .producer_expiry_check_ms = c->producer_id_expiration_check_interval_ms,
+            .retention_check_ms = c->retention_check_interval_ms,
+            .initial_delay_ms = c->initial_task_delay_ms,
+            .flush_check_ms = c->flush_scheduler_interval_ms,
+            .checkpoint_ms = c->flush_offset_checkpoint_interval_ms,
+            .high_watermark_checkpoint_ms = c->high_watermark_checkpoint_interval_ms,
+        },
+        &b->replicas);
+    b->logs_clean = false; // until they are closed
+    if (e != ERR_OK) {
+        log_error("broker", "cannot load the logs in %s: %s", c->log_dir, err_text(e));
+    }
+    return e;
+}
+
+static enum err loops_start(struct broker *b)
+{
+    b->loops = calloc((size_t)b->config->num_network_threads, sizeof *b->loops);
+    enum err e = b->loops ? ERR_OK : ERR_NO_MEMORY;
+    while (e == ERR_OK && b->n_loops < b->config->num_network_threads) {
+        char name[16];
+        snprintf(name, sizeof name, "net-%d", b->n_loops);
+        e = loop_new(name, b->os, &b->loops[b->n_loops]);
+        if (e == ERR_OK) {
+            e = loop_start(b->loops[b->n_loops++]);
+        }
+    }
+    return e;
+}
+
+static enum err listeners_bind(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    struct conn_handler handler;
+    request_conn_handler(&b->api, &handler);
+    b->listeners = calloc((size_t)c->listeners_count, sizeof *b->listeners);
+    enum err e = b->listeners ? ERR_OK : ERR_NO_MEMORY;
+    for (int32_t i = 0; e == ERR_OK && i < c->listeners_count; i++) {
+        struct listener_options o = {
+            .name = c->listeners[i].name,
+            .host = c->listeners[i].host,
+            .port = c->listeners[i].port,
+            .backlog = c->socket_listen_backlog,
+            .send_buffer_bytes = c->socket_send_buffer_bytes,
+            .receive_buffer_bytes = c->socket_receive_buffer_bytes,
+            .max_frame_bytes = c->socket_request_max_bytes,
+            .max_idle_ms = c->connections_max_idle_ms,
+            .max_connections = c->max_connections,
+            .max_connections_per_ip = c->max_connections_per_ip,
+            .loops = b->loops,
+            .n_loops = b->n_loops,
+            .handler = &handler,
+        };
+        e = listener_open(&o, &b->listeners[i]);
+        b->n_listeners += e == ERR_OK;
+    }
+    return e;
+}
+
+static uint16_t bound_port(const struct broker *b, const char *listener)
+{
+    for (int i = 0; i < b->n_listeners; i++) {
+        if (strcmp(listener_name(b->listeners[i]), listener) == 0) {
+            return listener_port(b->listeners[i]);
+        }
+    }
+    return 0;
+}
+
+static void endpoints_fill(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    for (int32_t i = 0; i < c->advertised_count; i++) {
+        const struct config_endpoint *a = &c->advertised[i];
+        b->endpoints[b->endpoints_count++] = (struct metadata_endpoint){
+            .listener = a->name, .host = a->host, .port = a->port ? a->port : bound_port(b, a->name)};
+    }
+}
+
+static enum err cluster_join(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    const struct log_dir_meta *meta = log_dir_meta(b->dir);
+    endpoints_fill(b);
+    topic_defaults_fill(c, &b->topic_defaults);
+    enum err e = cluster_open(
+        &(struct cluster_options){
+            .os = b->os,
+            .zk_dir = c->log_dir,
+            .broker_id = b->id,
+            .reserved_broker_max_id = c->reserved_broker_max_id,
+            .cluster_id = meta->cluster_id,
+            .rack = c->rack,
+            .endpoints = b->endpoints,
+            .endpoints_count = b->endpoints_count,
+            .num_partitions = c->num_partitions,
+            .default_replication_factor = c->default_replication_factor,
+            .delete_topics = c->delete_topics,
+            .topic_defaults = &b->topic_defaults,
+            .hooks = replica_manager_hooks(b->replicas),
+        },
+        &b->cluster);
+    if (e != ERR_OK) {
+        log_error("broker", "cannot join the cluster: %s", err_text(e));
+        return e;
+    }
+    b->id = cluster_broker_id(b->cluster);
+    replica_manager_set_broker_id(b->replicas, b->id);
+    if (!meta->present || meta->broker_id != b->id || strcmp(meta->cluster_id, cluster_id(b->cluster)) != 0) {
+        e = log_dir_set_meta(b->dir, b->id, cluster_id(b->cluster));
+        if (e != ERR_OK) {
+            log_error("broker", "cannot write %s/meta.properties: %s", c->log_dir, err_text(e));
+        }
+    }
+    return e;
+}
+
+static enum err serve(struct broker *b)
+{
+    enum err e = producer_ids_new(b->cluster, &b->producer_ids);
+    if (e == ERR_OK) {
+        b->background = true;
+        e = control_call(b, background_begin);
+    }
+    if (e != ERR_OK) {
+        return e;
+    }
+    api_fill(b);
+    for (int i = 0; i < b->n_listeners; i++) {
+        listener_start(b->listeners[i]);
+    }
+    return ERR_OK;
+}
+
+enum err broker_open(const struct broker_config *config, const struct os *os, struct broker **out)
+{
+    static enum err (*const steps[])(struct broker * b) = {
+        directory_open, identity_agree, replicas_open, loops_start, listeners_bind, cluster_join, serve,
+    };
+    struct broker *b = calloc(1, sizeof *b);
+    if (!b) {
+        return ERR_NO_MEMORY;
+    }
+    b->config = config;
+    b->os = os;
+    b->id = -1;
+    enum err e = pool_new(config->num_io_threads, &b->pool);
+    for (size_t i = 0; e == ERR_OK && i < sizeof steps / sizeof steps[0]; i++) {
+        e = steps[i](b);
+    }
+    if (e != ERR_OK) {
+        enum err closed = broker_close(b);
+        log_error("broker", "the broker does not start%s", closed == ERR_OK ? "" : ", and left logs to be recovered");
+        return e;
+    }
+    *out = b;
+    return ERR_OK;
+}
+
+// ---- taking down ----
+
+static void listeners_close(struct broker *b)
+{
+    for (int i = 0; i < b->n_listeners; i++) {
+        listener_drain(b->listeners[i], BROKER_DRAIN_MS);
+    }
+    for (int i = 0; i < b->n_listeners; i++) {
+        listener_close(b->listeners[i]);
+    }
+    for (int i = 0; i < b->n_loops; i++) {
+        loop_stop(b->loops[i]); // runs the wakes of requests that went away meanwhile
+    }
+}
+
+static void cluster_leave(struct broker *b)
+{
+    if (!b->cluster) {
+        return;
+    }
+    if (b->background) {
+        enum err e = control_call(b, background_end);
+        ASSERT(e == ERR_OK);
+    }
+    if (b->producer_ids) {
+        producer_ids_free(b->producer_ids);
+    }
+    cluster_close(b->cluster);
+}
+
+enum err broker_close(struct broker *b)
+{
+    enum err e = ERR_OK;
+    listeners_close(b);
+    cluster_leave(b);
+    if (b->replicas) {
+        e = replica_manager_close(b->replicas);
+        b->logs_clean = e == ERR_OK;
+    }
+    if (b->pool) {
+        pool_free(b->pool);
+    }
+    if (b->dir) {
+        log_dir_close(b->dir, b->logs_clean);
+    }
+    for (int i = 0; i < b->n_loops; i++) {
+        loop_free(b->loops[i]);
+    }
+    free(b->listeners);
+    free(b->loops);
+    free(b);
+    return e;
+}
+
+int32_t broker_id(const struct broker *b)
+{
+    return b->id;
+}
+
+bool broker_address(const struct broker *b, int32_t i, const char **listener, const char **host, uint16_t *port)
+{
+    if (i >= b->endpoints_count) {
+        return false;
+    }
+    *listener = b->endpoints[i].listener;
+    *host = b->endpoints[i].host;
+    *port = (uint16_t)b->endpoints[i].port;
+    return true;
+}

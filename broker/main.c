@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line: reads the configuration, runs one broker until a signal ends it. Exit codes: 0 after a clean stop,
+// 1 when it did not start, did not close its logs cleanly, or was told twice to stop, 2 for a wrong command line.
+#include "base/logging.h"
+#include "broker/broker.h"
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    EXIT_USAGE = 2,
+    MALLOC_ARENAS = 2, // each further one keeps freed memory of its own; contention was not measurable
+};
+
+struct command_line {
+    const char *file; // NULL = laptop defaults
+    const char **overrides;
+    int n_overrides;
+    bool help;
+    bool version;
+};
+
+static const char help_text[] =
+    "Usage: ottla [server.properties] [--override key=value]... [--log-level level] [--version] [--help]\n"
+    "\n"
+    "Starts a broker that speaks Kafka's protocol. The file is Kafka's server.properties; without one the broker\n"
+    "listens on 127.0.0.1:9092 and keeps its data in ./ottla-data.\n"
+    "\n"
+    "  --override key=value   a key of server.properties; wins over the file, the last one wins\n"
+    "  --log-level level      debug, info (default), warn or error; lines go to stderr\n"
+    "  --version              print the version and exit\n"
+    "  --help                 print this and exit\n"
+    "\n"
+    "SIGTERM or SIGINT stops it cleanly; a second one at once.\n";
+
+// ---- command line ----
+
+// "--name value" or "--name=value": the value, and i behind what was used; NULL when argv[*i] is another option or
+// the value is missing.
+static const char *option_value(int argc, char **argv, int *i, const char *name)
+{
+    size_t len = strlen(name);
+    if (strncmp(argv[*i], name, len) != 0) {
+        return NULL;
+    }
+    if (argv[*i][len] == '=') {
+        return argv[*i] + len + 1;
+    }
+    return argv[*i][len] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static bool log_level_set(const char *name)
+{
+    static const char *const names[] = {
+        [LOG_DEBUG] = "debug",
+        [LOG_INFO] = "info",
+        [LOG_WARN] = "warn",
+        [LOG_ERROR] = "error",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            logging_set_level((enum log_level)i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool argument_parse(int argc, char **argv, int *i, struct command_line *c)
+{
+    const char *arg = argv[*i], *value;
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+        c->help = true;
+        return true;
+    }
+    if (strcmp(arg, "--version") == 0) {
+        c->version = true;
+        return true;
+    }
+    if ((value = option_value(argc, argv, i, "--override")) != NULL) {
+        c->overrides[c->n_overrides++] = value;
+        return true;
+    }
+    if ((value = option_value(argc, argv, i, "--log-level")) != NULL) {
+        return log_level_set(value);
+    }
+    if (arg[0] == '-' || c->file) {
+        return false;
+    }
+    c->file = arg;
+    return true;
+}
+
+static bool command_line_parse(int argc, char **argv, struct command_line *c)
+{
+    for (int i = 1; i < argc; i++) {
+        int at = i;
+        if (!argument_parse(argc, argv, &i, c)) {
+            fprintf(stderr, "ottla: cannot make sense of \"%s\"\n\n%s", argv[at], help_text);
+            return false;
+        }
+    }
+    return true;
+}
+
+// ---- process ----
+
+// Connections and segments want many descriptors; the soft limit is often 1024.
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            log_warn("main", "cannot raise the number of open files to %llu", (unsigned long long)limit.rlim_max);
+        }
+    }
+}
+
+static void warnings_print(const struct broker_config *config, int32_t from)
+{
+    for (int32_t i = from; i < config->warnings_count; i++) {
+        log_warn("config", "%s", config->warnings[i]);
+    }
+}
+
+static void exit_at_once(int signal_number)
+{
+    (void)signal_number;
+    _exit(EXIT_FAILURE);
+}
+
+// Blocked from the start, so that every thread inherits the mask and this one fetches them.
+static void signals_block(sigset_t *stop)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigemptyset(stop);
+    sigaddset(stop, SIGTERM);
+    sigaddset(stop, SIGINT);
+    sigaddset(stop, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, stop, NULL);
+}
+
+static void signal_await(const sigset_t *stop)
+{
+    int number = 0;
+    while (sigwait(stop, &number) != 0) {
+    }
+    log_info("main", "stopping: %s", strsignal(number));
+    struct sigaction now = {.sa_handler = exit_at_once};
+    sigaction(SIGTERM, &now, NULL);
+    sigaction(SIGINT, &now, NULL);
+    sigaction(SIGHUP, &now, NULL);
+    pthread_sigmask(SIG_UNBLOCK, stop, NULL);
+}
+
+// One line that says it is ready, one that shows how to try it.
+static void ready_print(const struct broker *b, const struct broker_config *config)
+{
+    const char *listener, *host;
+    uint16_t port;
+    printf("Ottla " OTTLA_VERSION " is ready: broker %d, data in %s,", (int)broker_id(b), config->log_dir);
+    for (int32_t i = 0; broker_address(b, i, &listener, &host, &port); i++) {
+        bool v6 = strchr(host, ':') != NULL;
+        printf(" %s://%s%s%s:%u", listener, v6 ? "[" : "", host, v6 ? "]" : "", (unsigned)port);
+    }
+    if (broker_address(b, 0, &listener, &host, &port)) {
+        bool v6 = strchr(host, ':') != NULL;
+        const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
+        printf("\nTry it: echo hello | kcat -P -b %s%s%s:%u -t greetings; kcat -C -b %s%s%s:%u -t greetings -e", open,
+               host, close, (unsigned)port, open, host, close, (unsigned)port);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+static int run(struct broker_config *config, const sigset_t *stop)
+{
+    struct broker *b;
+    if (broker_open(config, os_real(), &b) != ERR_OK) {
+        return EXIT_FAILURE;
+    }
+    ready_print(b, config);
+    int32_t told = config->warnings_count;
+    broker_config_check_advertised(config); // asks the resolver, so it comes when the broker serves already
+    warnings_print(config, told);
+    signal_await(stop);
+    enum err e = broker_close(b);
+    log_info("main", e == ERR_OK ? "stopped cleanly" : "stopped; logs will be recovered at the next start");
+    return e == ERR_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    sigset_t stop;
+    struct command_line c = {.overrides = calloc((size_t)argc + 1, sizeof *c.overrides)};
+    if (!c.overrides || !command_line_parse(argc, argv, &c)) {
+        free(c.overrides);
+        return EXIT_USAGE;
+    }
+    if (c.help || c.version) {
+        fputs(c.help ? help_text : "ottla " OTTLA_VERSION "\n", stdout);
+        free(c.overrides);
+        return EXIT_SUCCESS;
+    }
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+    signals_block(&stop);
+    descriptors_raise();
+    struct broker_config config;
+    int status = EXIT_FAILURE;
+    if (broker_config_load(os_real(), c.file, c.overrides, c.n_overrides, &config) == ERR_OK) {
+        warnings_print(&config, 0);
+        status = run(&config, &stop);
+    } else {
+        log_error("config", "%s", config.error ? config.error : "out of memory");
+    }
+    broker_config_release(&config);
+    free(c.overrides);
+    return status;
+}
