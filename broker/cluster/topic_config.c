@@ -442,7 +442,7 @@ static const char *ratio_text(double v, struct arena *a)
     } while (strtod(digits, NULL) != v && precision++ < 17);
     if (v != 0 && v < 1e-3 && v > -1e-3) {
         char *e = strchr(digits, 'e');
-        int exponent = atoi(e + 1);
+        int exponent = (int)strtol(e + 1, NULL, 10);
         *e = '\0';
         return arena_printf(a, "%s%sE%d", digits, strchr(digits, '.') == NULL ? ".0" : "", exponent);
     }
