@@ -78,7 +78,6 @@ static const struct binding bindings[] = {
     BIND("log.initial.task.delay.ms", initial_task_delay_ms),
     BIND("log.flush.scheduler.interval.ms", flush_scheduler_interval_ms),
     BIND("log.flush.offset.checkpoint.interval.ms", flush_offset_checkpoint_interval_ms),
-    BIND("log.flush.start.offset.checkpoint.interval.ms", flush_start_offset_checkpoint_interval_ms),
     BIND("replica.high.watermark.checkpoint.interval.ms", high_watermark_checkpoint_interval_ms),
     BIND("producer.id.expiration.ms", producer_id_expiration_ms),
     BIND("producer.id.expiration.check.interval.ms", producer_id_expiration_check_interval_ms),

@@ -8,8 +8,8 @@
 // defaults of a laptop hold: listeners=PLAINTEXT://127.0.0.1:9092 and log.dir=./ottla-data.
 //
 // Every key of Kafka is known (broker/config_keys.def); its value is checked for type and range even when Ottla does
-// not act on it yet. The fields below are exactly what the acted-on keys give: a key gets the mark ACTED in the table
-// in the same change that makes the broker act on its field.
+// not act on it yet. A key is marked ACTED in the table when the broker does what it says; a few others have a field
+// because clients are told their values (defaults of topic configs). tools/lint checks that every field is used.
 #ifndef OTTLA_BROKER_CONFIG_H
 #define OTTLA_BROKER_CONFIG_H
 
@@ -85,7 +85,6 @@ struct broker_config {
     int64_t initial_task_delay_ms;
     int64_t flush_scheduler_interval_ms;
     int32_t flush_offset_checkpoint_interval_ms;
-    int32_t flush_start_offset_checkpoint_interval_ms;
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;

@@ -133,6 +133,15 @@ class LintTest(unittest.TestCase):
         self.assertIn("does not exist", self.problems("docs/bad.md", "[log](../log/b.c)\n")[0])
         self.assertIn("does not exist", self.problems("docs/bad.md", "`log/b.c`\n")[0])
 
+    def test_config_fields(self):
+        (self.root / "broker").mkdir()
+        header = "struct broker_config {\n    int used; // so; is it\n    int idle;\n    // Private\n    int x;\n};\n"
+        (self.root / "broker" / "config.h").write_text(header, encoding="utf-8")
+        (self.root / "broker" / "broker.c").write_text("int f = c->used;\n", encoding="utf-8")
+        checker = lint.Lint(self.root)
+        checker.check_config_fields()
+        self.assertEqual(checker.problems, ["broker/config.h:1: idle is filled and never used"])
+
     def test_format(self):
         (self.root / "log").mkdir()
         (self.root / ".clang-format").write_text((lint.ROOT / ".clang-format").read_text(), encoding="utf-8")
