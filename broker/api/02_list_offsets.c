@@ -8,6 +8,7 @@
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
 
+#define LIST_OFFSETS_FIRST_EPOCH_VERSION 4
 #define TIMESTAMP_LATEST         (-1)
 #define TIMESTAMP_EARLIEST       (-2)
 #define TIMESTAMP_MAX            (-3) // from v7
@@ -231,7 +232,7 @@ static enum api_step run_answer(struct request *r, struct disk_job *job)
         }
         p->out->offset = p->lookup.out_offset;
         p->out->timestamp = p->lookup.out_timestamp;
-        p->out->leader_epoch = p->lookup.out_leader_epoch;
+        p->out->leader_epoch = r->version >= LIST_OFFSETS_FIRST_EPOCH_VERSION ? p->lookup.out_leader_epoch : -1;
         if (run->old_style) {
             p->out->offset = -1;
             p->out->timestamp = -1;
