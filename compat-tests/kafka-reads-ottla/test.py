@@ -168,7 +168,8 @@ def serve_by_kafka(data_dir, partitions, archive, work_dir):
     libraries = os.environ["KAFKA_LIBRARIES"]
     work_dir.mkdir()
     zookeeper = brokers.ZooKeeper(libraries, work_dir)
-    kafka = brokers.Kafka(libraries, work_dir, {"broker.id": broker_id}, data_dir, zookeeper)
+    # No id: Kafka takes the one in meta.properties, also one that was generated.
+    kafka = brokers.Kafka(libraries, work_dir, {"broker.id": -1}, data_dir, zookeeper)
     try:
         zookeeper.start()
         seed_zookeeper(zookeeper, znodes(meta["cluster.id"], broker_id, partitions), libraries,
