@@ -18,7 +18,6 @@ struct zk;
 #define CLUSTER_MAX_JOBS     1000 // waiting at once; one more answers ERR_FULL
 #define TOPIC_NAME_MAX       249
 #define TOPIC_MAX_PARTITIONS 100000 // per create call
-#define CLUSTER_MAX_REPLICAS 1000
 
 // What the controller tells this broker, as LeaderAndIsr and StopReplica would. Called on the control thread; may
 // block on the disk.
@@ -46,10 +45,11 @@ struct cluster_hooks {
 
 struct cluster_options {
     const struct os *os;
-    const char *zk_dir;     // directory of the embedded tree: the first log directory
-    int32_t broker_id;      // -1: taken from meta.properties by the caller, or generated (see cluster_open)
-    const char *cluster_id; // expected (from meta.properties), "" = none yet
-    const char *rack;       // NULL = none
+    const char *zk_dir;             // directory of the embedded tree: the first log directory
+    int32_t broker_id;              // -1: taken from meta.properties by the caller, or generated (see cluster_open)
+    int32_t reserved_broker_max_id; // reserved.broker.max.id: generated ids begin above it
+    const char *cluster_id;         // expected (from meta.properties), "" = none yet
+    const char *rack;               // NULL = none
     const struct metadata_endpoint *endpoints; // advertised
     int32_t endpoints_count;
     int32_t num_partitions;
@@ -59,10 +59,11 @@ struct cluster_options {
     struct cluster_hooks hooks;
 };
 
-// Opens the tree, makes Kafka's top-level paths, the cluster id (generated when new; ERR_INVALID with a clear line
-// when it differs from the expected one), registers the broker, elects the controller, loads topics, calls the hooks
-// for every partition, publishes metadata. Starts the control thread; returns when all that is done.
-// broker_id -1 becomes 1001 and up from /brokers/seqid as in Kafka (or reserved.broker.max.id + n).
+// Opens the tree, makes Kafka's top-level paths, the cluster id (of a new tree the expected one, or a generated one;
+// ERR_INVALID with a clear line when a tree has another), registers the broker, elects the controller, loads topics,
+// calls the hooks for every partition, publishes metadata. Starts the control thread; returns when all that is done.
+// broker_id -1 becomes reserved_broker_max_id + n (1001 and up by default) from /brokers/seqid, as in Kafka.
+// ERR_LOCKED when somebody else is registered with this id or is the controller of this tree.
 enum err cluster_open(const struct cluster_options *o, struct cluster **out) WARN_UNUSED;
 // Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
 void cluster_close(struct cluster *c);
@@ -137,8 +138,10 @@ struct cluster_job {
     enum err err; // of the whole job: OK, CLOSED, IO, ...
     // private
     struct mailbox_item item;
+    TAILQ_ENTRY(cluster_job) entry;
     struct cluster *cluster;
-    struct mutex mu; // leaf: done, link
+    struct job_work *work; // of the control thread, in the arena
+    struct mutex mu;       // leaf: done, link
     bool done;
     struct wait_list waiters;
     atomic_int refs;

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cluster's thread: opening and closing, the tree's handle on the loop, and the current picture.
+#include "broker/cluster/cluster.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/logging.h"
+#include "broker/cluster/cluster_internal.h"
+#include "broker/cluster/must.h"
+#include "zk/zk.h"
+
+// ---------------------------------------------------------------------------------------------------------------
+// The tree on the loop
+
+static void dispatch_run(struct mailbox_item *item)
+{
+    struct cluster *c = (struct cluster *)((char *)item - offsetof(struct cluster, dispatch));
+    c->dispatch_posted = false;
+    if (c->state != CLUSTER_CLOSED) {
+        zk_dispatch(c->zk);
+    }
+}
+
+static void on_wake(void *ctx)
+{
+    struct cluster *c = ctx;
+    if (!c->dispatch_posted) {
+        c->dispatch_posted = true;
+        loop_post(c->loop, &c->dispatch);
+    }
+}
+
+static void on_event(void *ctx, enum zk_event_type type, const char *path)
+{
+    struct cluster *c = ctx;
+    if (type == ZK_EVENT_SESSION_EXPIRED) {
+        cluster_fail(c, ERR_CLOSED, "the session with the tree of znodes has expired");
+    } else if (path != NULL && c->controller != NULL) {
+        cluster_step(c, &(struct controller_event){.type = CONTROLLER_WATCH, .path = path});
+    }
+}
+
+struct cluster_call *cluster_call_new(struct cluster *c, cluster_call_fn *fn, void *arg, int32_t index)
+{
+    struct cluster_call *call = must_alloc(sizeof *call);
+    *call = (struct cluster_call){.cluster = c, .fn = fn, .arg = arg, .index = index};
+    LIST_INSERT_HEAD(&c->calls, call, entry);
+    return call;
+}
+
+void cluster_call_done(void *ctx, const struct zk_result *r)
+{
+    struct cluster_call *call = ctx;
+    LIST_REMOVE(call, entry);
+    call->fn(call->cluster, call->arg, call->index, r);
+    free(call);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The picture
+
+void cluster_publish(struct cluster *c, const struct metadata *picture)
+{
+    mutex_lock(&c->picture_mu);
+    const struct metadata *old = c->picture;
+    c->picture = picture;
+    mutex_unlock(&c->picture_mu);
+    metadata_unref(old);
+    jobs_settle(c);
+}
+
+const struct metadata *cluster_metadata(struct cluster *c)
+{
+    mutex_lock(&c->picture_mu);
+    const struct metadata *picture = c->picture;
+    metadata_ref(picture);
+    mutex_unlock(&c->picture_mu);
+    return picture;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Opening and closing
+
+void cluster_opened(struct cluster *c, enum err err)
+{
+    if (c->state == CLUSTER_OPENING) {
+        c->state = err == ERR_OK ? CLUSTER_OPEN : CLUSTER_FAILED;
+    }
+    mutex_lock(&c->gate_mu);
+    if (!c->opened) {
+        c->opened = true;
+        c->open_err = err;
+    }
+    cond_broadcast(&c->gate_cond);
+    mutex_unlock(&c->gate_mu);
+}
+
+void cluster_fail(struct cluster *c, enum err err, const char *what)
+{
+    if (c->state == CLUSTER_FAILED || c->state == CLUSTER_CLOSED) {
+        return;
+    }
+    log_error("cluster", "%s: %s; no topic can be created or deleted until the broker is started again", what,
+              err_text(err));
+    c->failure = err;
+    if (c->state == CLUSTER_OPENING) {
+        cluster_opened(c, err);
+    }
+    c->state = CLUSTER_FAILED;
+    jobs_fail_all(c, err);
+}
+
+// Runs a function on the control thread and waits for its end.
+struct errand {
+    struct mailbox_item item; // first
+    struct cluster *cluster;
+    void (*fn)(struct cluster *c);
+    bool done;
+};
+
+static void errand_run(struct mailbox_item *item)
+{
+    struct errand *e = (struct errand *)item;
+    struct cluster *c = e->cluster;
+    e->fn(c);
+    mutex_lock(&c->gate_mu);
+    e->done = true;
+    cond_broadcast(&c->gate_cond);
+    mutex_unlock(&c->gate_mu);
+}
+
+static void errand_do(struct cluster *c, void (*fn)(struct cluster *c))
+{
+    struct errand e = {.item.run = errand_run, .cluster = c, .fn = fn};
+    loop_post(c->loop, &e.item);
+    mutex_lock(&c->gate_mu);
+    while (!e.done) {
+        cond_wait(&c->gate_cond, &c->gate_mu);
+    }
+    mutex_unlock(&c->gate_mu);
+}
+
+static void open_on_loop(struct cluster *c)
+{
+    enum err err = zk_local_open(c->options.os, c->options.zk_dir, on_wake, c, &c->zk);
+    if (err != ERR_OK) {
+        log_error("cluster", "cannot open the tree of znodes in %s: %s", c->options.zk_dir, err_text(err));
+        cluster_opened(c, err);
+        return;
+    }
+    zk_set_event_fn(c->zk, on_event, c);
+    cluster_start(c);
+}
+
+static void close_on_loop(struct cluster *c)
+{
+    jobs_fail_all(c, ERR_CLOSED);
+    c->state = CLUSTER_CLOSED;
+    if (c->zk != NULL) {
+        zk_close(c->zk);
+        c->zk = NULL;
+    }
+    while (!LIST_EMPTY(&c->calls)) { // the tree has dropped them
+        struct cluster_call *call = LIST_FIRST(&c->calls);
+        LIST_REMOVE(call, entry);
+        free(call);
+    }
+}
+
+static void cluster_free(struct cluster *c)
+{
+    loop_free(c->loop);
+    controller_free(c->controller);
+    controller_effects_release(&c->effects);
+    cluster_control_clear(c);
+    settings_clear(c);
+    for (int32_t i = 0; i < c->config_names_count; i++) {
+        free(c->config_names[i]);
+    }
+    free(c->config_names);
+    metadata_unref(c->picture);
+    mutex_destroy(&c->picture_mu);
+    mutex_destroy(&c->gate_mu);
+    cond_destroy(&c->gate_cond);
+    free(c->id);
+    free(c);
+}
+
+static struct cluster *cluster_new(const struct cluster_options *o)
+{
+    struct cluster *c = must_alloc(sizeof *c);
+    c->options = *o;
+    c->broker_id = o->broker_id;
+    c->dispatch.run = dispatch_run;
+    LIST_INIT(&c->calls);
+    STAILQ_INIT(&c->answers);
+    STAILQ_INIT(&c->ops_waiting);
+    TAILQ_INIT(&c->queued);
+    TAILQ_INIT(&c->settling);
+    controller_effects_init(&c->effects);
+    mutex_init(&c->picture_mu, MUTEX_RANK_LEAF);
+    mutex_init(&c->gate_mu, MUTEX_RANK_LEAF);
+    cond_init(&c->gate_cond);
+    return c;
+}
+
+enum err cluster_open(const struct cluster_options *o, struct cluster **out)
+{
+    *out = NULL;
+    struct cluster *c = cluster_new(o);
+    enum err err = loop_new("control", o->os, &c->loop);
+    if (err == ERR_OK) {
+        err = loop_start(c->loop);
+    }
+    if (err != ERR_OK) {
+        cluster_free(c);
+        return err;
+    }
+    errand_do(c, open_on_loop);
+    mutex_lock(&c->gate_mu);
+    while (!c->opened) {
+        cond_wait(&c->gate_cond, &c->gate_mu);
+    }
+    err = c->open_err;
+    mutex_unlock(&c->gate_mu);
+    if (err != ERR_OK) {
+        cluster_close(c);
+        return err;
+    }
+    *out = c;
+    return ERR_OK;
+}
+
+void cluster_close(struct cluster *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    mutex_lock(&c->gate_mu);
+    c->stopping = true;
+    mutex_unlock(&c->gate_mu);
+    errand_do(c, close_on_loop);
+    loop_stop(c->loop);
+    cluster_free(c);
+}
+
+const char *cluster_id(const struct cluster *c)
+{
+    return c->id;
+}
+
+int32_t cluster_broker_id(const struct cluster *c)
+{
+    return c->broker_id;
+}
+
+struct loop *cluster_loop(struct cluster *c)
+{
+    return c->loop;
+}

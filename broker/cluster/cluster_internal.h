@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inside of the cluster, shared by its files only. All of it belongs to the control thread, except for the picture and
+// the gate of the jobs, which have their own locks.
+#ifndef OTTLA_CLUSTER_CLUSTER_INTERNAL_H
+#define OTTLA_CLUSTER_CLUSTER_INTERNAL_H
+
+#include <uthash.h>
+
+#include "broker/cluster/cluster.h"
+#include "broker/cluster/controller.h"
+#include "broker/cluster/metadata_builder.h"
+
+#define CLUSTER_MAX_CALLS 10000 // operations on the tree in flight at once, of the start or of the controller
+
+// Effective configs of one topic, by name.
+struct topic_settings {
+    char *name;
+    struct topic_config config;
+    struct arena arena; // its texts
+    UT_hash_handle hh;
+};
+
+// An operation on the tree on its way: who gets the outcome.
+typedef void cluster_call_fn(struct cluster *c, void *arg, int32_t index, const struct zk_result *r);
+struct cluster_call {
+    LIST_ENTRY(cluster_call) entry;
+    struct cluster *cluster;
+    cluster_call_fn *fn;
+    void *arg;
+    int32_t index;
+};
+
+// An operation of the controller that waits for its turn. Paths and data lie behind it.
+struct cluster_op {
+    STAILQ_ENTRY(cluster_op) entry;
+    uint64_t token;
+    struct controller_op op;
+};
+
+// An answer of a broker to the controller that waits for its turn.
+struct cluster_answer {
+    STAILQ_ENTRY(cluster_answer) entry;
+    struct controller_event event;
+    char *topic;
+    int32_t *partitions;
+    enum err *errs;
+};
+
+TAILQ_HEAD(cluster_job_list, cluster_job);
+
+enum cluster_state {
+    CLUSTER_OPENING,
+    CLUSTER_OPEN,
+    CLUSTER_FAILED, // the tree or the controller is out of service: reading goes on, changes are refused
+    CLUSTER_CLOSED,
+};
+
+struct cluster {
+    struct cluster_options options;
+    int32_t broker_id;
+    char *id;
+    struct loop *loop;
+    enum cluster_state state;
+    enum err failure; // why CLUSTER_FAILED
+    // The tree.
+    struct zk *zk;
+    struct mailbox_item dispatch;
+    bool dispatch_posted;
+    LIST_HEAD(, cluster_call) calls;
+    // Opening: operations of the stage at work, and what comes then.
+    int32_t start_left;
+    void (*start_next)(struct cluster *c);
+    char **config_names;
+    int32_t config_names_count;
+    int32_t config_names_read;
+    // The controller.
+    struct controller *controller;
+    struct controller_effects effects;
+    int32_t ops_in_flight;
+    STAILQ_HEAD(, cluster_op) ops_waiting; // for their turn, in order
+    STAILQ_HEAD(, cluster_answer) answers;
+    bool stepping;
+    bool is_controller;
+    bool ready_after_publish;
+    struct metadata_builder *builder; // of the picture to be published after this step; NULL: nothing has changed
+    struct topic_settings *settings;
+    // Jobs: one at a time writes (first of the list), the others wait for their turn or for the picture.
+    struct cluster_job_list queued;
+    struct cluster_job *writing;
+    struct cluster_job_list settling;
+    // Locked.
+    struct mutex picture_mu; // leaf
+    const struct metadata *picture;
+    struct mutex gate_mu; // leaf
+    struct cond gate_cond;
+    int32_t jobs_count;
+    bool stopping;
+    bool opened; // cluster_open may return, with open_err
+    enum err open_err;
+};
+
+// ---- cluster.c ----
+
+// A callback for one zk operation; freed after it ran. index is handed back.
+struct cluster_call *cluster_call_new(struct cluster *c, cluster_call_fn *fn, void *arg, int32_t index);
+zk_result_fn cluster_call_done; // ctx: the call
+// Makes the picture current and looks which jobs it settles.
+void cluster_publish(struct cluster *c, const struct metadata *picture);
+// The opening is over, one way or the other.
+void cluster_opened(struct cluster *c, enum err err);
+// Something cannot go on: says so once, loudly, and refuses changes from now on.
+void cluster_fail(struct cluster *c, enum err err, const char *what);
+
+// ---- cluster_start.c ----
+
+void cluster_start(struct cluster *c);
+
+// ---- cluster_control.c ----
+
+// Steps the controller and carries out what it says; answers that come of it are fed back.
+void cluster_step(struct cluster *c, const struct controller_event *e);
+void cluster_control_clear(struct cluster *c); // drops what waits
+
+// ---- topic_settings.c ----
+
+// Replaces the topic's entries: the defaults with these on top. Entries nobody can read are skipped with a warning.
+void settings_put(struct cluster *c, const char *topic, const struct znode_config *entries);
+void settings_remove(struct cluster *c, const char *topic);
+// The defaults when the topic has none of its own.
+const struct topic_config *settings_find(const struct cluster *c, const char *topic);
+void settings_clear(struct cluster *c);
+
+// ---- jobs.c ----
+
+// The job that writes has written: it settles when the picture shows it, and the next one has its turn.
+void job_written(struct cluster *c, struct cluster_job *j);
+// Its requester is woken. Not while operations of it are on their way, except when all jobs are failed.
+void job_finish(struct cluster *c, struct cluster_job *j, enum err err);
+// The picture has changed.
+void jobs_settle(struct cluster *c);
+// A topic's deletion has come to its end (or as far as it gets).
+void jobs_topic_gone(struct cluster *c, const char *topic);
+// This broker could not take a replica of it: whoever creates the topic just now hears of that.
+void jobs_replica_failed(struct cluster *c, const char *topic);
+void jobs_fail_all(struct cluster *c, enum err err);
+// Gives the next job its turn to write, if it is free.
+void jobs_next(struct cluster *c);
+
+// What a job is doing. Lies in its arena.
+struct job_entry {
+    bool accepted; // by the checks: it is written, then has to settle
+    bool gone;     // deletions: the topic is
+    const char *name;
+    struct uuid id;
+    struct slice config_data;
+    struct slice topic_data;
+    struct znode_config config;
+    bool config_missing; // its node has to be created
+};
+
+typedef void job_result_fn(struct cluster *c, struct cluster_job *j, int32_t index, const struct zk_result *r);
+typedef void job_done_fn(struct cluster *c, struct cluster_job *j);
+
+struct job_work {
+    struct job_entry *entries; // as the creates or deletes of the job
+    int32_t entries_count;
+    // Of the tree, sorted.
+    char **existing;
+    int32_t existing_count;
+    char **marked;
+    int32_t marked_count;
+    // The batch of operations at work.
+    job_result_fn *on_result;
+    job_done_fn *on_done;
+    int32_t calls_left;
+    enum err err;
+};
+
+// False: there is no memory for it; the job is finished.
+bool job_work_new(struct cluster *c, struct cluster_job *j, int32_t entries);
+// Operations of the job that writes: begin, any number of zk calls with job_call as their context and
+// cluster_call_done as their function, end. on_done runs when all outcomes are there, unless job_fail was called:
+// then the job is finished with that error.
+void job_batch_begin(struct cluster_job *j, job_result_fn *on_result, job_done_fn *on_done);
+struct cluster_call *job_call(struct cluster *c, struct cluster_job *j, int32_t index);
+void job_batch_end(struct cluster *c, struct cluster_job *j);
+void job_fail(struct cluster_job *j, enum err err);
+
+// Each begins with c->writing == j, and ends in job_finish or job_written.
+void create_job_begin(struct cluster *c, struct cluster_job *j); // job_create.c
+bool create_job_settled(const struct cluster *c, const struct cluster_job *j);
+void delete_job_begin(struct cluster *c, struct cluster_job *j); // job_delete.c
+bool delete_job_settled(const struct cluster_job *j);
+void producer_ids_job_begin(struct cluster *c, struct cluster_job *j); // job_producer_ids.c
+
+#endif
