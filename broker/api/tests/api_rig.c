@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See the header.
+#include "broker/api/tests/api_rig.h"
+
+#include "base/crc32c.h"
+#include "base/tests/cmocka_all.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    RIG_BROKER_ID = 7,
+    RIG_PARTITION_BYTES = 1024 * 1024,
+    BATCH_HEADER_BYTES = 61,
+    FRAME_MAX_BYTES = 64 * 1024 * 1024,
+};
+
+// ---- the broker's side ----
+
+static void directory_open(struct api_rig *rig)
+{
+    assert_int_equal(pool_new(2, &rig->pool), ERR_OK);
+    assert_int_equal(log_dir_open(os_real(), rig->dir, &rig->log_dir), ERR_OK);
+    struct replica_manager_options o = {
+        .os = os_real(),
+        .dir = rig->log_dir,
+        .pool = rig->pool,
+        .broker_id = RIG_BROKER_ID,
+        .recovery_threads = 1,
+        .producer_id_expiration_ms = 86400000,
+        .producer_expiry_check_ms = INT64_MAX,
+        .retention_check_ms = INT64_MAX,
+        .initial_delay_ms = INT64_MAX,
+        .flush_check_ms = INT64_MAX,
+        .checkpoint_ms = INT64_MAX,
+        .high_watermark_checkpoint_ms = INT64_MAX,
+    };
+    assert_int_equal(replica_manager_open(&o, &rig->replicas), ERR_OK);
+}
+
+static void listener_bind(struct api_rig *rig)
+{
+    struct conn_handler handler;
+    request_conn_handler(&rig->ctx, &handler);
+    struct listener_options o = {
+        .name = "PLAINTEXT",
+        .host = "127.0.0.1",
+        .backlog = 50,
+        .send_buffer_bytes = -1,
+        .receive_buffer_bytes = -1,
+        .max_frame_bytes = FRAME_MAX_BYTES,
+        .max_idle_ms = -1,
+        .max_connections = INT32_MAX,
+        .max_connections_per_ip = INT32_MAX,
+        .loops = &rig->loop,
+        .n_loops = 1,
+        .handler = &handler,
+    };
+    assert_int_equal(loop_new("rig", os_real(), &rig->loop), ERR_OK);
+    assert_int_equal(loop_start(rig->loop), ERR_OK);
+    assert_int_equal(listener_open(&o, &rig->listener), ERR_OK);
+}
+
+static void cluster_join(struct api_rig *rig)
+{
+    struct metadata_endpoint endpoint = {
+        .listener = "PLAINTEXT", .host = "127.0.0.1", .port = listener_port(rig->listener)};
+    topic_config_init(&rig->defaults);
+    struct cluster_options o = {
+        .os = os_real(),
+        .zk_dir = rig->dir,
+        .broker_id = RIG_BROKER_ID,
+        .reserved_broker_max_id = 1000,
+        .cluster_id = "",
+        .endpoints = &endpoint,
+        .endpoints_count = 1,
+        .num_partitions = 1,
+        .default_replication_factor = 1,
+        .delete_topics = true,
+        .topic_defaults = &rig->defaults,
+        .hooks = replica_manager_hooks(rig->replicas),
+    };
+    assert_int_equal(cluster_open(&o, &rig->cluster), ERR_OK);
+    assert_int_equal(producer_ids_new(rig->cluster, &rig->producer_ids), ERR_OK);
+}
+
+void api_rig_open(struct api_rig *rig)
+{
+    *rig = (struct api_rig){.dir = test_dir_new()};
+    arena_init(&rig->arena, 256 * 1024 * 1024);
+    directory_open(rig);
+    listener_bind(rig);
+    cluster_join(rig);
+    rig->options = (struct api_options){
+        .broker_id = RIG_BROKER_ID,
+        .fetch_max_bytes = 57671680,
+        .num_partitions = 1,
+        .default_replication_factor = 1,
+        .auto_create_topics = true,
+        .delete_topics = true,
+        .topic_defaults = &rig->defaults,
+    };
+    rig->ctx = (struct api_context){
+        .os = os_real(),
+        .cluster = rig->cluster,
+        .replicas = rig->replicas,
+        .producer_ids = rig->producer_ids,
+        .pool = rig->pool,
+        .options = &rig->options,
+        .refusals = &rig->refusals,
+    };
+    listener_start(rig->listener);
+}
+
+void api_rig_close(struct api_rig *rig)
+{
+    listener_close(rig->listener);
+    loop_stop(rig->loop);
+    producer_ids_free(rig->producer_ids);
+    cluster_close(rig->cluster);
+    assert_int_equal(replica_manager_close(rig->replicas), ERR_OK);
+    pool_free(rig->pool);
+    log_dir_close(rig->log_dir, true);
+    loop_free(rig->loop);
+    arena_release(&rig->arena);
+    test_dir_remove(rig->dir);
+}
+
+// ---- the client's side ----
+
+int rig_connect(const struct api_rig *rig)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(listener_port(rig->listener))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+void rig_write(int fd, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    while (len > 0) {
+        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+static void rig_read(int fd, void *buf, size_t len)
+{
+    uint8_t *p = buf;
+    while (len > 0) {
+        ssize_t n = recv(fd, p, len, 0);
+        assert_true(n > 0);
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+int32_t rig_send(struct api_rig *rig, int fd, int16_t key, int16_t version, const void *body)
+{
+    struct writer w;
+    struct request_header header = {.request_api_key = key,
+                                    .request_api_version = version,
+                                    .correlation_id = ++rig->correlation_id,
+                                    .client_id = slice_str("rig")};
+    writer_init(&w, 256, FRAME_MAX_BYTES);
+    writer_u32(&w, 0);
+    enum err e = message_encode(&request_header_desc, protocol_request_header_version(key, version), &header, &w, NULL);
+    assert_int_equal(e, ERR_OK);
+    assert_int_equal(message_encode(protocol_api_find(key)->request, version, body, &w, NULL), ERR_OK);
+    store_be32(w.data, (uint32_t)(w.len - 4));
+    rig_write(fd, w.data, w.len);
+    writer_release(&w);
+    return rig->correlation_id;
+}
+
+void *rig_receive(struct api_rig *rig, int fd, int16_t key, int16_t version, int32_t correlation_id)
+{
+    uint8_t head[4];
+    rig_read(fd, head, 4);
+    size_t len = load_be32(head);
+    assert_true(len <= FRAME_MAX_BYTES);
+    uint8_t *frame = arena_alloc(&rig->arena, len);
+    assert_non_null(frame);
+    rig_read(fd, frame, len);
+    struct reader in = reader_of(slice_of(frame, len));
+    struct response_header header;
+    enum err e = message_decode(&response_header_desc, protocol_response_header_version(key, version), &in, &rig->arena,
+                                &header);
+    assert_int_equal(e, ERR_OK);
+    assert_int_equal(header.correlation_id, correlation_id);
+    const struct message_desc *m = protocol_api_find(key)->response;
+    void *out = arena_alloc(&rig->arena, message_struct_size(m));
+    assert_non_null(out);
+    message_init(m, out);
+    assert_int_equal(message_decode(m, version, &in, &rig->arena, out), ERR_OK);
+    assert_int_equal(reader_left(&in), 0);
+    return out;
+}
+
+void *rig_call(struct api_rig *rig, int fd, int16_t key, int16_t version, const void *body)
+{
+    return rig_receive(rig, fd, key, version, rig_send(rig, fd, key, version, body));
+}
+
+void rig_expect_end(int fd)
+{
+    char c;
+    ssize_t n = recv(fd, &c, 1, 0);
+    assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+    close(fd);
+}
+
+void rig_create_topic(struct api_rig *rig, int fd, const char *name, int32_t partitions)
+{
+    struct create_topics_request in;
+    struct create_topics_request_creatable_topic topic;
+    create_topics_request_init(&in);
+    create_topics_request_creatable_topic_init(&topic);
+    topic.name = slice_str(name);
+    topic.num_partitions = partitions;
+    topic.replication_factor = 1;
+    in.topics = &topic;
+    in.topics_count = 1;
+    const struct create_topics_response *out = rig_call(rig, fd, 19, 7, &in);
+    assert_int_equal(out->topics_count, 1);
+    assert_int_equal(out->topics[0].error_code, KAFKA_ERROR_NONE);
+}
+
+// A batch v2 of one record without key, by a producer without id.
+static struct slice batch_make(struct api_rig *rig, const char *value)
+{
+    int32_t len = (int32_t)strlen(value);
+    uint8_t *b = arena_alloc(&rig->arena, BATCH_HEADER_BYTES + strlen(value) + 32);
+    assert_non_null(b);
+    struct writer w;
+    writer_init_fixed(&w, b + BATCH_HEADER_BYTES, strlen(value) + 32);
+    writer_varint(&w, (int32_t)(1 + 1 + 1 + 1 + varint_size(len) + strlen(value) + 1));
+    writer_u8(&w, 0);      // attributes
+    writer_varlong(&w, 0); // timestamp delta
+    writer_varint(&w, 0);  // offset delta
+    writer_varint(&w, -1); // no key
+    writer_varint(&w, len);
+    writer_bytes(&w, value, strlen(value));
+    writer_varint(&w, 0); // no headers
+    assert_false(w.bad);
+    size_t total = BATCH_HEADER_BYTES + w.len;
+    store_be32(b + 8, (uint32_t)(total - 12));
+    store_be32(b + 12, UINT32_MAX);
+    b[16] = 2;
+    store_be64(b + 27, 1700000000000);
+    store_be64(b + 35, 1700000000000);
+    store_be64(b + 43, UINT64_MAX);
+    store_be16(b + 51, UINT16_MAX);
+    store_be32(b + 53, UINT32_MAX);
+    store_be32(b + 57, 1);
+    store_be32(b + 17, crc32c(b + 21, total - 21));
+    return slice_of(b, total);
+}
+
+struct produce_request *rig_produce_request(struct api_rig *rig, const char *topic, const char *value, int16_t acks)
+{
+    struct produce_request *in = arena_alloc(&rig->arena, sizeof *in);
+    struct produce_request_topic_produce_data *t = arena_alloc(&rig->arena, sizeof *t);
+    struct produce_request_partition_produce_data *p = arena_alloc(&rig->arena, sizeof *p);
+    assert_true(in && t && p);
+    produce_request_init(in);
+    produce_request_topic_produce_data_init(t);
+    produce_request_partition_produce_data_init(p);
+    struct slice batch = batch_make(rig, value);
+    p->records = (struct records){.data = batch.data, .len = batch.len};
+    t->name = slice_str(topic);
+    t->partition_data = p;
+    t->partition_data_count = 1;
+    in->acks = acks;
+    in->timeout_ms = 30000;
+    in->topic_data = t;
+    in->topic_data_count = 1;
+    return in;
+}
+
+struct fetch_request *rig_fetch_request(struct api_rig *rig, const char *topic, int64_t offset, int32_t max_wait_ms)
+{
+    struct fetch_request *in = arena_alloc(&rig->arena, sizeof *in);
+    struct fetch_request_fetch_topic *t = arena_alloc(&rig->arena, sizeof *t);
+    struct fetch_request_fetch_partition *p = arena_alloc(&rig->arena, sizeof *p);
+    assert_true(in && t && p);
+    fetch_request_init(in);
+    fetch_request_fetch_topic_init(t);
+    fetch_request_fetch_partition_init(p);
+    p->fetch_offset = offset;
+    p->partition_max_bytes = RIG_PARTITION_BYTES;
+    t->topic = slice_str(topic);
+    t->partitions = p;
+    t->partitions_count = 1;
+    in->max_wait_ms = max_wait_ms;
+    in->min_bytes = 1;
+    in->topics = t;
+    in->topics_count = 1;
+    return in;
+}
