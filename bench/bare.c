@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The ceilings the broker is measured against: what the same bytes cost a program that does nothing but the least.
-//   bare receive <file>              reads frames, CRC-32C over each, appends it to the file, answers 8 bytes
+//   bare receive <file>              reads frames, CRC-32C over each, writes it to <file>.0, answers 8 bytes; goes on
+//   in
+//                                    the next of 8 files every 64 MiB, so that it keeps as much as a broker's 4 logs
 //   bare send <file> <answer bytes>  answers each frame with so many bytes of the file, by sendfile
 // One thread, blocking sockets, one connection after another. Prints the port it listens on (loopback).
 #include <arpa/inet.h>
@@ -20,7 +22,9 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-#define FRAME_MAX (64 * 1024 * 1024)
+#define FRAME_MAX   (64 * 1024 * 1024)
+#define SEGMENT_MAX (64 * 1024 * 1024)
+#define SEGMENTS    8
 
 static void fail(const char *what)
 {
@@ -51,7 +55,30 @@ static void write_full(int fd, const void *buf, size_t len)
     }
 }
 
-static void serve_receive(int conn, int file, uint8_t *frame, int64_t *position)
+// The file being written, and where.
+struct output {
+    const char *path;
+    int segment;
+    int fd;
+    int64_t position;
+};
+
+static void output_begin(struct output *o)
+{
+    if (o->fd >= 0) {
+        close(o->fd);
+    }
+    char path[4096];
+    snprintf(path, sizeof path, "%s.%d", o->path, o->segment++ % SEGMENTS);
+    unlink(path);
+    o->fd = open(path, O_RDWR | O_CREAT, 0644);
+    o->position = 0;
+    if (o->fd < 0) {
+        fail(path);
+    }
+}
+
+static void serve_receive(int conn, struct output *o, uint8_t *frame)
 {
     uint8_t size_field[4];
     while (read_full(conn, size_field, 4)) {
@@ -61,10 +88,13 @@ static void serve_receive(int conn, int file, uint8_t *frame, int64_t *position)
         }
         uint8_t answer[8] = {0, 0, 0, 4};
         store_be32(answer + 4, crc32c(frame, size));
-        if (pwrite(file, frame, size, *position) != (ssize_t)size) {
+        if (o->position + (int64_t)size > SEGMENT_MAX) {
+            output_begin(o);
+        }
+        if (pwrite(o->fd, frame, size, o->position) != (ssize_t)size) {
             fail("pwrite");
         }
-        *position += (int64_t)size;
+        o->position += (int64_t)size;
         write_full(conn, answer, sizeof answer);
     }
 }
@@ -112,13 +142,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bare receive <file> | bare send <file> <answer bytes>\n");
         return 2;
     }
-    int file = open(argv[2], receive ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY, 0644);
+    struct output output = {.path = argv[2], .fd = -1};
+    int file = receive ? -1 : open(argv[2], O_RDONLY);
     uint8_t *frame = malloc(FRAME_MAX);
-    if (file < 0 || frame == NULL) {
+    if ((send_it && file < 0) || frame == NULL) {
         fail(argv[2]);
     }
+    if (receive) {
+        output_begin(&output);
+    }
     int listener = listen_loopback();
-    int64_t position = 0;
     for (;;) {
         int conn = accept(listener, NULL, NULL);
         if (conn < 0) {
@@ -127,7 +160,7 @@ int main(int argc, char **argv)
         int one = 1;
         setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (receive) {
-            serve_receive(conn, file, frame, &position);
+            serve_receive(conn, &output, frame);
         } else {
             serve_send(conn, file, frame, (size_t)atoll(argv[3]));
         }
