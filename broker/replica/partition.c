@@ -54,7 +54,7 @@ struct partition {
     int64_t hidden_bytes;        // appended, but held back for a flush
     struct wait_list acks;       // threshold: high watermark to reach
     struct wait_list flush_acks; // threshold: high watermark and fsynced offset to reach
-    struct wait_list fetches[3]; // by enum partition_isolation
+    struct wait_list fetches[3]; // by enum partition_isolation; threshold: bytes that still count
 };
 
 void partition_ref(struct partition *p)
@@ -161,11 +161,16 @@ static void wake_reached(struct wait_list *list, int64_t reached, struct wake_li
     }
 }
 
+// Of more bytes a reader takes as many as one read of it still has room for: no more than those count for it.
 static void wake_fetches(struct wait_list *list, int64_t bytes, struct wake_list *woken)
 {
     struct wait_link *link;
     LIST_FOREACH (link, list, entry) {
-        wait_count_down(link->wait, bytes, woken);
+        int64_t counted = bytes == WAKE_ALL || bytes < link->threshold ? bytes : link->threshold;
+        if (counted > 0) {
+            link->threshold -= bytes == WAKE_ALL ? 0 : counted;
+            wait_count_down(link->wait, counted, woken);
+        }
     }
 }
 
@@ -507,7 +512,8 @@ enum err partition_wait_bytes(struct partition *p, const struct partition_read *
         err = ERR_AGAIN;
     }
     if (err == ERR_OK) {
-        wait_link_add(&p->fetches[r->isolation], link, w, 0);
+        int64_t room = (int64_t)r->max_bytes - (int64_t)r->read.len;
+        wait_link_add(&p->fetches[r->isolation], link, w, room > 0 ? room : 0);
     }
     mutex_unlock(&p->state_mu);
     log_leave(p);
@@ -609,16 +615,36 @@ int32_t partition_leader_epoch(struct partition *p)
 // ---------------------------------------------------------------------------------------------------------------
 // What the controller says
 
+// What the log needs before clients may see it: the topic's id where an older broker wrote none, the epoch, and the
+// disk where flush.messages says that only what is on it counts.
+static enum err lead_prepare(struct partition *p, const struct cluster_partition_state *s,
+                             const struct log_config *config)
+{
+    enum err err = ERR_OK;
+    if (uuid_is_zero(log_topic_id(p->log)) && !uuid_is_zero(&s->topic_id)) {
+        err = log_set_topic_id(p->log, &s->topic_id);
+    }
+    if (err == ERR_OK) {
+        err = log_begin_epoch(p->log, s->leader_epoch);
+    }
+    if (err == ERR_OK && log_end_offset(p->log) - log_recovery_point(p->log) >= config->flush_messages) {
+        err = log_flush(p->log);
+    }
+    return err;
+}
+
 enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config)
 {
     struct wake_list woken = {NULL};
     mutex_lock(&p->append_mu);
     log_set_config(p->log, config);
-    enum err err = log_begin_epoch(p->log, s->leader_epoch);
+    enum err err = lead_prepare(p, s, config);
     if (err == ERR_OK) {
         mutex_lock(&p->state_mu);
+        if (uuid_is_zero(&p->topic_id)) { // before the first leader; nobody looks at it until there is one
+            p->topic_id = s->topic_id;
+        }
         p->leader = true;
-        p->topic_id = s->topic_id;
         p->leader_epoch = s->leader_epoch;
         p->isr_count = s->isr_count;
         p->replicas_count = s->replicas_count;

@@ -4,7 +4,9 @@
 #include "broker/replica/tests/scene.h"
 
 #include <errno.h>
+#include <pthread.h>
 
+#include "base/assert.h"
 #include "base/tests/cmocka_all.h"
 
 static struct partition_read read_at(int64_t offset)
@@ -286,6 +288,216 @@ static void test_offsets(void **state)
     scene_close(&s);
 }
 
+// ---------------------------------------------------------------------------------------------------------------
+// Group commit: a disk whose fsync can be held up
+
+struct slow_disk {
+    struct os os;  // first
+    sem_t entered; // a held fsync has begun
+    sem_t release; // lets one go on
+    atomic_bool hold;
+    atomic_int fsyncs;
+};
+
+static int slow_fsync(const struct os *os, int fd)
+{
+    struct slow_disk *d = (struct slow_disk *)(uintptr_t)os;
+    atomic_fetch_add(&d->fsyncs, 1);
+    if (atomic_load(&d->hold)) {
+        sem_post(&d->entered);
+        sem_wait(&d->release);
+    }
+    return os_real()->fsync(os_real(), fd);
+}
+
+static void slow_disk_init(struct slow_disk *d)
+{
+    *d = (struct slow_disk){.os = *os_real()};
+    d->os.fsync = slow_fsync;
+    sem_init(&d->entered, 0, 0);
+    sem_init(&d->release, 0, 0);
+}
+
+static void append_acked(struct scene *s)
+{
+    struct log_append a;
+    struct scene_wait w;
+    struct wait_link link = {0};
+    int64_t ack;
+    scene_wait_init(s, &w);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(scene_append(s, 1, &a, &ack), ERR_OK);
+    if (partition_ack(s->partition, ack, a.flush_due, &link, &w.wait) == ERR_AGAIN) {
+        sem_wait(&w.woken);
+    }
+    partition_unlink(s->partition, &link);
+    assert_int_equal(partition_ack(s->partition, ack, a.flush_due, NULL, NULL), ERR_OK);
+    scene_wait_release(&w);
+}
+
+static void test_appends_share_an_fsync(void **state)
+{
+    (void)state;
+    struct slow_disk disk;
+    struct scene s;
+    struct log_append a;
+    struct scene_wait w;
+    struct wait_link links[10] = {{.threshold = 0}};
+    int64_t ack;
+    slow_disk_init(&disk);
+    scene_open(&s, &disk.os, 1);
+    append_acked(&s); // the fsyncs of a new folder are over
+    scene_wait_init(&s, &w);
+    atomic_store(&disk.hold, true);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    sem_wait(&disk.entered);
+    int before = atomic_load(&disk.fsyncs);
+    wait_arm(&w.wait, 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+        assert_int_equal(partition_ack(s.partition, ack, true, &links[i], &w.wait), ERR_AGAIN);
+    }
+    // Nothing of it may be read before it is on the disk, nor be acknowledged to acks=all.
+    struct partition_read r = read_at(1);
+    assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
+    assert_int_equal(r.high_watermark, 1);
+    assert_null(r.read.file);
+    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    atomic_store(&disk.hold, false);
+    sem_post(&disk.release);
+    sem_wait(&w.woken);
+    assert_int_equal(atomic_load(&disk.fsyncs), before + 1); // one for all ten
+    r = read_at(1);
+    assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
+    assert_int_equal(r.high_watermark, 12);
+    read_done(&r);
+    for (int i = 0; i < 10; i++) {
+        partition_unlink(s.partition, &links[i]);
+    }
+    scene_wait_release(&w);
+    scene_close(&s);
+}
+
+static void test_fetch_waits_for_the_fsync(void **state)
+{
+    (void)state;
+    struct slow_disk disk;
+    struct scene s;
+    struct log_append a;
+    struct scene_wait w;
+    struct wait_link link = {0};
+    int64_t ack;
+    slow_disk_init(&disk);
+    scene_open(&s, &disk.os, 1);
+    append_acked(&s);
+    scene_wait_init(&s, &w);
+    struct partition_read r = read_at(1);
+    assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(partition_wait_bytes(s.partition, &r, &link, &w.wait), ERR_OK);
+    atomic_store(&disk.hold, true);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    sem_wait(&disk.entered);
+    assert_false(scene_wait_woken(&w));
+    atomic_store(&disk.hold, false);
+    sem_post(&disk.release);
+    sem_wait(&w.woken);
+    partition_unlink(s.partition, &link);
+    scene_wait_release(&w);
+    scene_close(&s);
+}
+
+#define APPENDERS    6
+#define APPENDS_EACH 40
+#define READ_ROUNDS  400
+
+// These run on threads of their own, where cmocka cannot end a test: ASSERT ends the process.
+static void *appender_run(void *ctx)
+{
+    struct scene *s = ctx;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    for (int i = 0; i < APPENDS_EACH; i++) {
+        uint8_t batch[SCENE_BATCH_MAX];
+        struct log_append append = {.data = batch, .origin = LOG_FROM_CLIENT};
+        struct scene_wait w;
+        struct wait_link link = {0};
+        int64_t ack;
+        append.len = scene_batch(batch, 1);
+        scene_wait_init(s, &w);
+        wait_arm(&w.wait, 1);
+        ASSERT(partition_append(s->partition, -1, &append, &a, &ack) == ERR_OK);
+        if (partition_ack(s->partition, ack, append.flush_due, &link, &w.wait) == ERR_AGAIN) {
+            sem_wait(&w.woken);
+        }
+        partition_unlink(s->partition, &link);
+        ASSERT(partition_ack(s->partition, ack, append.flush_due, NULL, NULL) == ERR_OK);
+        scene_wait_release(&w);
+    }
+    arena_release(&a);
+    return NULL;
+}
+
+static void *reader_run(void *ctx)
+{
+    struct scene *s = ctx;
+    int64_t last = 0;
+    for (int i = 0; i < READ_ROUNDS; i++) {
+        struct partition_read r = read_at(0);
+        ASSERT(partition_fetch(s->partition, &r) == ERR_OK);
+        ASSERT(r.high_watermark >= last);
+        last = r.high_watermark;
+        read_done(&r);
+    }
+    return NULL;
+}
+
+static void test_many_threads(void **state)
+{
+    (void)state;
+    struct scene s;
+    pthread_t threads[APPENDERS + 2];
+    scene_open(&s, os_real(), 1);
+    for (int i = 0; i < APPENDERS + 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, i < APPENDERS ? appender_run : reader_run, &s), 0);
+    }
+    for (int i = 0; i < APPENDERS + 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    struct partition_read r = read_at(0);
+    assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
+    assert_int_equal(r.high_watermark, APPENDERS * APPENDS_EACH);
+    read_done(&r);
+    scene_close(&s);
+}
+
+// What one read has no room for does not count towards its min.bytes.
+static void test_counted_bytes_are_bounded(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct log_append a;
+    struct scene_wait w;
+    struct wait_link link = {0};
+    int64_t ack;
+    scene_open(&s, os_real(), INT64_MAX);
+    scene_wait_init(&s, &w);
+    struct partition_read r = read_at(0);
+    r.max_bytes = 100;
+    assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
+    wait_arm(&w.wait, 101);
+    assert_int_equal(partition_wait_bytes(s.partition, &r, &link, &w.wait), ERR_OK);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(scene_append(&s, 5, &a, &ack), ERR_OK);
+    }
+    assert_false(scene_wait_woken(&w));
+    partition_unlead(s.partition); // counts for more than anything
+    sem_wait(&w.woken);
+    partition_unlink(s.partition, &link);
+    scene_wait_release(&w);
+    scene_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +510,10 @@ int main(void)
         cmocka_unit_test(test_failed_fsync_ends_service),
         cmocka_unit_test(test_failed_write_ends_service),
         cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_appends_share_an_fsync),
+        cmocka_unit_test(test_fetch_waits_for_the_fsync),
+        cmocka_unit_test(test_many_threads),
+        cmocka_unit_test(test_counted_bytes_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

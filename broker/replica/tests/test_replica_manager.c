@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The manager on a real directory: what the controller's hooks do, and what is there again after a clean stop and
+// after one that was none.
+#include "broker/replica/replica_manager.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/tests/cmocka_all.h"
+#include "broker/replica/tests/scene.h"
+
+struct room {
+    char *path;
+    struct pool *pool;
+    struct log_dir *dir;
+    struct replica_manager *manager;
+    struct cluster_hooks hooks;
+    struct topic_config config;
+    struct arena arena;
+};
+
+static void room_open(struct room *r, const char *path)
+{
+    *r = (struct room){.path = strdup(path)};
+    arena_init(&r->arena, 1 << 20);
+    topic_config_init(&r->config);
+    assert_int_equal(pool_new(2, &r->pool), ERR_OK);
+    assert_int_equal(log_dir_open(os_real(), r->path, &r->dir), ERR_OK);
+    struct replica_manager_options o = {
+        .os = os_real(),
+        .dir = r->dir,
+        .pool = r->pool,
+        .broker_id = 1,
+        .recovery_threads = 2,
+        .producer_id_expiration_ms = 86400000,
+        .producer_expiry_check_ms = INT64_MAX,
+        .retention_check_ms = INT64_MAX,
+        .flush_check_ms = INT64_MAX,
+        .checkpoint_ms = INT64_MAX,
+        .high_watermark_checkpoint_ms = INT64_MAX,
+    };
+    assert_int_equal(replica_manager_open(&o, &r->manager), ERR_OK);
+    r->hooks = replica_manager_hooks(r->manager);
+}
+
+static void room_close(struct room *r)
+{
+    enum err err = replica_manager_close(r->manager);
+    assert_int_equal(err, ERR_OK);
+    log_dir_close(r->dir, true);
+    pool_free(r->pool);
+    arena_release(&r->arena);
+    free(r->path);
+}
+
+static struct uuid id_of(uint8_t n)
+{
+    struct uuid id = {{n, 1}};
+    return id;
+}
+
+static enum err tell(struct room *r, const char *topic, uint8_t id, int32_t partition, int32_t leader)
+{
+    static const int32_t brokers[] = {1};
+    struct cluster_partition_state s = {.topic = topic,
+                                        .topic_id = id_of(id),
+                                        .partition = partition,
+                                        .leader = leader,
+                                        .leader_epoch = 0,
+                                        .isr = brokers,
+                                        .isr_count = 1,
+                                        .replicas = brokers,
+                                        .replicas_count = 1,
+                                        .config = &r->config};
+    return r->hooks.partition_changed(r->hooks.ctx, &s);
+}
+
+static enum err append(struct room *r, const char *topic, int32_t partition, int64_t *end)
+{
+    struct partition *p;
+    uint8_t batch[SCENE_BATCH_MAX];
+    struct log_append a = {.data = batch, .origin = LOG_FROM_CLIENT};
+    a.len = scene_batch(batch, 5);
+    enum err err = replica_manager_find(r->manager, slice_str(topic), partition, &p);
+    if (err == ERR_OK) {
+        err = partition_append(p, 1, &a, &r->arena, end);
+        partition_unref(p);
+    }
+    return err;
+}
+
+static int64_t latest(struct room *r, const char *topic, int32_t partition)
+{
+    struct partition *p;
+    struct partition_offset o = {.current_leader_epoch = -1, .timestamp = -1};
+    assert_int_equal(replica_manager_find(r->manager, slice_str(topic), partition, &p), ERR_OK);
+    enum err err = partition_offset_for(p, &o);
+    partition_unref(p);
+    assert_int_equal(err, ERR_OK);
+    return o.out_offset;
+}
+
+static bool file_there(const char *dir, const char *name)
+{
+    char path[TEST_PATH_MAX_BYTES];
+    test_path(path, dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static void test_reopen_after_a_clean_stop(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    struct room r;
+    struct partition *p;
+    int64_t end = 0;
+    room_open(&r, dir);
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &p), ERR_NOT_LEADER);
+    for (int32_t i = 0; i < 5; i++) {
+        assert_int_equal(tell(&r, "t", 1, i, 1), ERR_OK);
+        for (int32_t k = 0; k <= i; k++) {
+            assert_int_equal(append(&r, "t", i, &end), ERR_OK);
+        }
+    }
+    room_close(&r);
+    assert_true(file_there(dir, ".kafka_cleanshutdown"));
+
+    room_open(&r, dir);
+    assert_true(log_dir_was_clean(r.dir));
+    // Loaded, but nobody leads it before the controller has said so.
+    assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
+    for (int32_t i = 0; i < 5; i++) {
+        assert_int_equal(tell(&r, "t", 1, i, 1), ERR_OK);
+        assert_int_equal(latest(&r, "t", i), 5 * (i + 1));
+    }
+    assert_int_equal(append(&r, "t", 4, &end), ERR_OK);
+    assert_int_equal(end, 30);
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
+// The process dies with the logs open. What was written is found again, though no checkpoint tells of it.
+static void test_reopen_after_an_unclean_stop(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    pid_t child = fork();
+    if (child == 0) {
+        struct room r;
+        int64_t end = 0;
+        room_open(&r, dir);
+        bool good = tell(&r, "t", 1, 0, 1) == ERR_OK && tell(&r, "u", 2, 0, 1) == ERR_OK;
+        for (int i = 0; good && i < 20; i++) {
+            good = append(&r, "t", 0, &end) == ERR_OK;
+        }
+        _exit(good && end == 100 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    struct room r;
+    room_open(&r, dir);
+    assert_false(log_dir_was_clean(r.dir));
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(tell(&r, "u", 2, 0, 1), ERR_OK);
+    assert_int_equal(latest(&r, "t", 0), 100);
+    assert_int_equal(latest(&r, "u", 0), 0);
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
+static void test_removal(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    struct room r;
+    struct partition *held, *p;
+    int64_t end;
+    room_open(&r, dir);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &held), ERR_OK);
+    // Stopped first: the data stays, nobody gets at it.
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, false), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
+    assert_true(file_there(dir, "t-0"));
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, true), ERR_OK);
+    assert_false(file_there(dir, "t-0"));
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &p), ERR_NOT_LEADER);
+    // A topic of the same name is another one, also for who still holds the first.
+    assert_int_equal(tell(&r, "t", 2, 0, 1), ERR_OK);
+    assert_int_equal(latest(&r, "t", 0), 0);
+    struct partition_offset o = {.current_leader_epoch = -1, .timestamp = -1};
+    assert_int_equal(partition_offset_for(held, &o), ERR_NOT_LEADER);
+    partition_unref(held);
+    // Removing what is not there is no error: a deletion that was cut off comes again.
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "nobody", 7, true), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "nobody", 7, false), ERR_OK);
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
+static void test_leadership(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    struct room r;
+    int64_t end;
+    room_open(&r, dir);
+    assert_int_equal(tell(&r, "t", 1, 0, -1), ERR_OK); // hosted, but without a leader
+    assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    assert_int_equal(tell(&r, "t", 1, 0, 2), ERR_OK); // somebody else's now
+    assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
+    assert_int_equal(tell(&r, "t", 9, 0, 1), ERR_INVALID); // the folder is another topic's
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
+// The configs a topic has at its creation reach its log, and new ones do.
+static void test_configs_reach_the_log(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    struct room r;
+    int64_t end;
+    room_open(&r, dir);
+    r.config.max_message_bytes = 50;
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_BATCH_TOO_LARGE);
+    r.config.max_message_bytes = 1000000;
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reopen_after_an_unclean_stop), // forks: before there are any threads
+        cmocka_unit_test(test_reopen_after_a_clean_stop),
+        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_leadership),
+        cmocka_unit_test(test_configs_reach_the_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
