@@ -171,14 +171,8 @@ static void api_fill(struct broker *b)
 
 static enum err directory_open(struct broker *b)
 {
-    const struct broker_config *c = b->config;
-    enum err e = log_dir_open(b->os, c->log_dir, &b->dir);
+    enum err e = log_dir_open(b->os, b->config->log_dir, &b->dir); // says what is wrong itself
     b->logs_clean = e == ERR_OK && log_dir_was_clean(b->dir);
-    if (e == ERR_LOCKED) {
-        log_error("broker", "%s belongs to another broker that is running: one directory, one broker", c->log_dir);
-    } else if (e != ERR_OK) {
-        log_error("broker", "cannot open the log directory %s: %s", c->log_dir, err_text(e));
-    }
     return e;
 }
 
@@ -190,8 +184,8 @@ static enum err identity_agree(struct broker *b)
     b->id = c->broker_id >= 0 ? c->broker_id : stored;
     if (c->broker_id >= 0 && stored >= 0 && stored != c->broker_id) {
         log_error("broker",
-                  "broker.id is %d, but %s/meta.properties says %d: set broker.id=%d, or use the log directory of "
-                  "broker %d",
+                  "broker.id=%d, but %s/meta.properties says %d: leave broker.id out to be broker %d again, or use the "
+                  "log directory of broker %d",
                   (int)c->broker_id, c->log_dir, (int)stored, (int)stored, (int)c->broker_id);
         return ERR_INVALID;
     }
@@ -364,8 +358,9 @@ enum err broker_open(const struct broker_config *config, const struct os *os, st
         e = steps[i](b);
     }
     if (e != ERR_OK) {
-        enum err closed = broker_close(b);
-        log_error("broker", "the broker does not start%s", closed == ERR_OK ? "" : ", and left logs to be recovered");
+        if (broker_close(b) != ERR_OK) {
+            log_warn("broker", "logs were not closed cleanly and will be recovered at the next start");
+        }
         return e;
     }
     *out = b;

@@ -160,23 +160,33 @@ static void signal_await(const sigset_t *stop)
     pthread_sigmask(SIG_UNBLOCK, stop, NULL);
 }
 
+// "host:port", an IPv6 address in brackets.
+struct address_text {
+    char s[320];
+};
+
+static struct address_text address_format(const char *host, uint16_t port)
+{
+    struct address_text text;
+    bool v6 = strchr(host, ':') != NULL;
+    snprintf(text.s, sizeof text.s, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", (unsigned)port);
+    return text;
+}
+
 // One line that says it is ready, one that shows how to try it.
 static void ready_print(const struct broker *b, const struct broker_config *config)
 {
     const char *listener, *host;
     uint16_t port;
-    printf("Ottla " OTTLA_VERSION " is ready: broker %d, data in %s,", (int)broker_id(b), config->log_dir);
+    printf("Ottla " OTTLA_VERSION " is ready on");
     for (int32_t i = 0; broker_address(b, i, &listener, &host, &port); i++) {
-        bool v6 = strchr(host, ':') != NULL;
-        printf(" %s://%s%s%s:%u", listener, v6 ? "[" : "", host, v6 ? "]" : "", (unsigned)port);
+        printf("%s %s://%s", i > 0 ? "," : "", listener, address_format(host, port).s);
     }
+    printf(" (broker %d, data in %s)\n", (int)broker_id(b), config->log_dir);
     if (broker_address(b, 0, &listener, &host, &port)) {
-        bool v6 = strchr(host, ':') != NULL;
-        const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
-        printf("\nTry it: echo hello | kcat -P -b %s%s%s:%u -t greetings; kcat -C -b %s%s%s:%u -t greetings -e", open,
-               host, close, (unsigned)port, open, host, close, (unsigned)port);
+        struct address_text at = address_format(host, port);
+        printf("Try it: echo hello | kcat -P -b %s -t greetings; kcat -C -b %s -t greetings -e\n", at.s, at.s);
     }
-    printf("\n");
     fflush(stdout);
 }
 

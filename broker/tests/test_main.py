@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The broker as a process: command line, start, ready lines, refusals, clean stop. Black box.
+
+  broker/tests/test_main.py <ottla>
+"""
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+OTTLA = os.environ.get("OTTLA", "build/ottla")
+TIMEOUT_S = 60
+READY = re.compile(r"^Ottla \S+ is ready on (\w+)://([^ ,]+):(\d+)(?:, \S+)* \(broker (\d+), data in (.*)\)$")
+
+
+class Broker:
+    """One that runs; its two lines are read."""
+
+    def __init__(self, directory, *args):
+        command = [OTTLA, *args, "--override", f"log.dirs={directory}"]
+        if not any("listeners=" in a for a in args):
+            command += ["--override", "listeners=PLAINTEXT://127.0.0.1:0"]
+        self.errors = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True)
+        self.ready = READY.match(self.process.stdout.readline().rstrip("\n"))
+        self.try_it = self.process.stdout.readline()
+
+    def port(self):
+        return int(self.ready.group(3))
+
+    def stop(self, number=signal.SIGTERM):
+        """Exit code and what else came on stdout; what came on stderr is in self.log."""
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=TIMEOUT_S)
+        self.errors.seek(0)
+        self.log = self.errors.read()
+        return self.process.returncode, rest
+
+    def release(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+
+def run(*args):
+    """A broker that is expected to end by itself."""
+    return subprocess.run([OTTLA, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+def request(key, version, body, correlation_id=1):
+    frame = struct.pack(">hhih", key, version, correlation_id, -1) + body
+    return struct.pack(">i", len(frame)) + frame
+
+
+def answer(connection):
+    size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
+    return connection.recv(size, socket.MSG_WAITALL)
+
+
+def call(connection, key, version, body):
+    connection.sendall(request(key, version, body))
+    return answer(connection)
+
+
+class CommandLine(unittest.TestCase):
+    def test_help_and_version(self):
+        for option in ("--help", "-h"):
+            done = run(option)
+            self.assertEqual(done.returncode, 0)
+            self.assertTrue(done.stdout.startswith("Usage: ottla "))
+        done = run("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"^ottla \d+\.\d+\.\d+\n$")
+
+    def test_what_makes_no_sense(self):
+        for args in (["--bogus"], ["--override"], ["--log-level", "loud"], ["a.properties", "b.properties"]):
+            done = run(*args)
+            self.assertEqual(done.returncode, 2, args)
+            self.assertIn("cannot make sense of", done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_bad_configuration(self):
+        for args, words in ((["--override", "num.io.threads=abc"], ["num.io.threads", "abc", "1 to"]),
+                            (["--override", "advertised.listeners=PLAINTEXT://0.0.0.0:9092"],
+                             ["advertised.listeners", "0.0.0.0"]),
+                            (["/nowhere/server.properties"], ["/nowhere/server.properties"])):
+            done = run(*args)
+            self.assertEqual(done.returncode, 1, args)
+            self.assertEqual(done.stdout, "")
+            lines = [line for line in done.stderr.splitlines() if " ERROR " in line]
+            self.assertEqual(len(lines), 1, done.stderr)
+            for word in words:
+                self.assertIn(word, lines[0])
+
+
+class Life(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory(prefix="ottla main ")  # with a space
+        self.addCleanup(self.temporary.cleanup)
+        self.dir = os.path.join(self.temporary.name, "data")
+
+    def started(self, *args, directory=None):
+        broker = Broker(directory or self.dir, *args)
+        self.addCleanup(broker.release)
+        self.assertIsNotNone(broker.ready, "no ready line")
+        return broker
+
+    def test_ready_lines_and_clean_stop(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            broker = self.started()
+            self.assertEqual(broker.ready.group(5), self.dir)
+            address = f"127.0.0.1:{broker.port()}"
+            self.assertEqual(broker.try_it, f"Try it: echo hello | kcat -P -b {address} -t greetings; "
+                                            f"kcat -C -b {address} -t greetings -e\n")
+            self.assertEqual(broker.stop(number), (0, ""))
+            self.assertTrue(os.path.exists(os.path.join(self.dir, ".kafka_cleanshutdown")))
+
+    def test_identity_lasts(self):
+        first = self.started()
+        self.assertEqual(first.ready.group(4), "1001")  # generated
+        first.stop()
+        properties = pathlib.Path(self.dir, "meta.properties").read_text()
+        self.assertIn("broker.id=1001", properties)
+        again = self.started()
+        self.assertEqual(again.ready.group(4), "1001")
+        again.stop()
+        self.assertEqual(pathlib.Path(self.dir, "meta.properties").read_text(), properties)
+        done = run("--override", f"log.dirs={self.dir}", "--override", "broker.id=5",
+                   "--override", "listeners=PLAINTEXT://127.0.0.1:0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("meta.properties says 1001", done.stderr)
+        # A start that was refused takes nothing from the directory.
+        self.assertTrue(os.path.exists(os.path.join(self.dir, ".kafka_cleanshutdown")))
+
+    def test_configured_identity(self):
+        broker = self.started("--override", "broker.id=5")
+        self.assertEqual(broker.ready.group(4), "5")
+        broker.stop()
+
+    def test_configuration_file(self):
+        path = os.path.join(self.temporary.name, "server.properties")
+        pathlib.Path(path).write_text("broker.id=3\nlisteners=INSIDE://127.0.0.1:0\n"
+                                      "listener.security.protocol.map=INSIDE:PLAINTEXT\n"
+                                      "inter.broker.listener.name=INSIDE\n")
+        broker = self.started(path, "--override", "listeners=INSIDE://127.0.0.1:0")
+        self.assertEqual(broker.ready.group(1), "INSIDE")
+        self.assertEqual(broker.ready.group(4), "3")
+        broker.stop()
+
+    def test_one_broker_per_directory(self):
+        broker = self.started()
+        done = run("--override", f"log.dirs={self.dir}", "--override", "listeners=PLAINTEXT://127.0.0.1:0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("held by another process", done.stderr)
+        self.assertEqual(broker.stop(), (0, ""))
+
+    def test_port_that_is_taken(self):
+        broker = self.started()
+        done = run("--override", f"log.dirs={self.dir}2",
+                   "--override", f"listeners=PLAINTEXT://127.0.0.1:{broker.port()}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"cannot bind 127.0.0.1:{broker.port()}: Address already in use", done.stderr)
+        broker.stop()
+
+    def test_several_listeners(self):
+        broker = self.started("--override", "listeners=PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:0",
+                              "--override", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT")
+        self.assertRegex(broker.ready.group(0), r"PLAINTEXT://127.0.0.1:\d+, OTHER://127.0.0.1:\d+ ")
+        self.assertEqual(broker.stop(), (0, ""))
+
+    def test_advertised_name_that_does_not_resolve(self):
+        broker = self.started("--override", "listeners=PLAINTEXT://127.0.0.1:0",
+                              "--override", "advertised.listeners=PLAINTEXT://no-such-host.invalid:9092")
+        self.assertEqual(broker.ready.group(2), "no-such-host.invalid")
+        self.assertEqual(broker.stop(), (0, ""))
+        self.assertRegex(broker.log, "WARN .*no-such-host.invalid does not resolve")
+
+    def test_waiting_fetch_does_not_hold_up_a_stop(self):
+        broker = self.started("--override", "num.network.threads=1")
+        address = ("127.0.0.1", broker.port())
+        with socket.create_connection(address) as waiting, socket.create_connection(address) as other:
+            topic = struct.pack(">ih", 1, 1) + b"t"
+            while b"\0\0\0\1t\0" not in call(waiting, 3, 4, topic + b"\1"):
+                pass  # Metadata v4 creates the topic; asked again until it is there without an error
+            partition = struct.pack(">iiqi", 1, 0, 0, 1 << 20)
+            fetch = struct.pack(">iiiib", -1, 600000, 1, 1 << 20, 0) + topic + partition
+            waiting.sendall(request(1, 4, fetch))
+            call(other, 18, 0, b"")  # the one loop has seen both
+            self.assertEqual(broker.stop(), (0, ""))
+            self.assertIn(b"t", answer(waiting))
+            self.assertEqual(waiting.recv(1), b"")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        OTTLA = sys.argv.pop(1)
+    unittest.main()
