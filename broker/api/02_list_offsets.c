@@ -9,14 +9,14 @@
 #include "broker/api/key_map.h"
 
 #define LIST_OFFSETS_FIRST_EPOCH_VERSION 4
-#define TIMESTAMP_LATEST         (-1)
-#define TIMESTAMP_EARLIEST       (-2)
-#define TIMESTAMP_MAX            (-3) // from v7
-#define TIMESTAMP_EARLIEST_LOCAL (-4) // from v8
-#define TIMESTAMP_LATEST_TIERED  (-5) // from v9
-#define REPLICA_CONSUMER         (-1)
-#define OFFSETS_JOB_ARENA_LIMIT  ((size_t)64 * 1024 * 1024)
-#define OFFSETS_OLD_STYLE_MAX    10000 // v0: a client asks for how many offsets it wants
+#define TIMESTAMP_LATEST                 (-1)
+#define TIMESTAMP_EARLIEST               (-2)
+#define TIMESTAMP_MAX                    (-3) // from v7
+#define TIMESTAMP_EARLIEST_LOCAL         (-4) // from v8
+#define TIMESTAMP_LATEST_TIERED          (-5) // from v9
+#define REPLICA_CONSUMER                 (-1)
+#define OFFSETS_JOB_ARENA_LIMIT          ((size_t)64 * 1024 * 1024)
+#define OFFSETS_OLD_STYLE_MAX            10000 // v0: a client asks for how many offsets it wants
 
 // One lookup. The job works on its own copies; results are copied into the answer when it is done.
 struct offset_part {
