@@ -96,6 +96,9 @@ enum err log_flush(struct log *l)
     if (!err) {
         err = flush_folders(l, folder, parent);
     }
+    if (err) {
+        log_fail(l, err, "fsync"); // before anybody else may try: a second fsync would not see the error again
+    }
     mutex_lock(&l->flush_mu);
     l->flushing = false;
     if (!err) {
@@ -106,5 +109,5 @@ enum err log_flush(struct log *l)
     }
     cond_broadcast(&l->flush_done);
     mutex_unlock(&l->flush_mu);
-    return err ? log_fail(l, err, "fsync") : ERR_OK;
+    return err;
 }
