@@ -154,7 +154,7 @@ static void test_output_bound(void **state)
     struct echo_server s;
     echo_init(&s);
     s.big_bytes = 400 * 1000;
-    s.options.send_buffer_bytes = 4096;
+    s.options.send_buffer_bytes = 64 * 1024;
     echo_start(&s);
     int fd = client_connect(&s);
     for (int i = 0; i < 40; i++) {
@@ -369,7 +369,7 @@ static void test_files(void **state)
     files_check(0, -1);
     files_check(1, -1);
     files_check(3 * 1000 * 1000, -1);
-    files_check(3 * 1000 * 1000, 4096); // a slow socket: many turns
+    files_check(9 * 1000 * 1000, 64 * 1024); // many turns
 }
 
 static void test_file_cut_short_closes(void **state)
