@@ -197,6 +197,8 @@ static void defaults_apply(bool laptop, struct broker_config *c)
     static const char *const laptop_defaults[][2] = {
         {"listeners", "PLAINTEXT://127.0.0.1:9092"},
         {"log.dir", "./ottla-data"},
+        {"socket.send.buffer.bytes", "-1"},
+        {"socket.receive.buffer.bytes", "-1"},
     };
     for (int32_t i = 0; i < config_key_count(); i++) {
         if (!c->given[i]) {

@@ -5,7 +5,7 @@
 // this file.
 //
 // With a file, a key that is not set has Kafka's default, so a file means here what it means there. Without a file the
-// defaults of a laptop hold: listeners=PLAINTEXT://127.0.0.1:9092 and log.dir=./ottla-data.
+// defaults of a laptop hold: listeners=PLAINTEXT://127.0.0.1:9092, log.dir=./ottla-data, the system's socket buffers.
 //
 // Every key of Kafka is known (broker/config_keys.def); its value is checked for type and range even when Ottla does
 // not act on it yet. A key is marked ACTED in the table when the broker does what it says; a few others have a field

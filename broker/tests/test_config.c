@@ -57,6 +57,8 @@ static void test_laptop_defaults(void **state)
     assert_string_equal(c.advertised[0].host, "127.0.0.1");
     assert_int_equal(c.num_network_threads, 3);
     assert_int_equal(c.num_io_threads, 8);
+    assert_int_equal(c.socket_receive_buffer_bytes, -1);
+    assert_int_equal(c.socket_send_buffer_bytes, -1);
     assert_int_equal(c.socket_request_max_bytes, 104857600);
     assert_int_equal(c.segment_ms, 604800000);
     assert_int_equal(c.segment_jitter_ms, 0);
