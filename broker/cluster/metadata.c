@@ -12,11 +12,11 @@
 #include "broker/cluster/metadata_builder.h"
 #include "broker/cluster/must.h"
 
-// One topic with everything it points to in one block of memory.
+// One topic; what it points to lies behind it in the same block of memory.
 struct topic_blob {
     struct metadata_topic topic; // first: a topic handed out is its blob
     atomic_int refs;
-    struct arena arena;
+    struct metadata_partition partitions[];
 };
 
 struct metadata {
@@ -39,7 +39,6 @@ struct metadata_builder {
     int32_t capacity;
 };
 
-#define TOPIC_ARENA_LIMIT  ((size_t)1 << 32)
 #define BROKER_ARENA_LIMIT ((size_t)1 << 30)
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -48,27 +47,42 @@ struct metadata_builder {
 static void topic_unref(struct topic_blob *t)
 {
     if (atomic_fetch_sub(&t->refs, 1) == 1) {
-        arena_release(&t->arena);
         free(t);
     }
 }
 
+static int32_t *ids_copy(int32_t **room, const int32_t *ids, int32_t count)
+{
+    int32_t *copy = *room;
+    if (count > 0) {
+        memcpy(copy, ids, (size_t)count * sizeof *ids);
+    }
+    *room += count;
+    return copy;
+}
+
+// Behind the blob: partitions, broker ids, the name.
 static struct topic_blob *topic_new(const struct metadata_topic *from)
 {
-    struct topic_blob *t = must_alloc(sizeof *t);
-    atomic_init(&t->refs, 1);
-    arena_init(&t->arena, TOPIC_ARENA_LIMIT);
-    t->topic = *from;
-    t->topic.name = must_have(arena_strdup(&t->arena, from->name));
-    struct metadata_partition *partitions =
-        must_arena_copy(&t->arena, from->partitions, (size_t)from->partitions_count * sizeof *partitions);
+    size_t ids = 0;
     for (int32_t i = 0; i < from->partitions_count; i++) {
-        struct metadata_partition *p = &partitions[i];
-        ASSERT(p->index == i);
-        p->replicas = must_arena_copy(&t->arena, p->replicas, (size_t)p->replicas_count * sizeof *p->replicas);
-        p->isr = must_arena_copy(&t->arena, p->isr, (size_t)p->isr_count * sizeof *p->isr);
+        ids += (size_t)from->partitions[i].replicas_count + (size_t)from->partitions[i].isr_count;
     }
-    t->topic.partitions = partitions;
+    size_t partitions = (size_t)from->partitions_count * sizeof *from->partitions;
+    size_t name = strlen(from->name) + 1;
+    struct topic_blob *t = must_alloc(sizeof *t + partitions + ids * sizeof(int32_t) + name);
+    int32_t *room = (int32_t *)((char *)t->partitions + partitions);
+    atomic_init(&t->refs, 1);
+    t->topic = *from;
+    t->topic.partitions = t->partitions;
+    for (int32_t i = 0; i < from->partitions_count; i++) {
+        const struct metadata_partition *p = &from->partitions[i];
+        ASSERT(p->index == i);
+        t->partitions[i] = *p;
+        t->partitions[i].replicas = ids_copy(&room, p->replicas, p->replicas_count);
+        t->partitions[i].isr = ids_copy(&room, p->isr, p->isr_count);
+    }
+    t->topic.name = memcpy(room, from->name, name);
     return t;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A partition that this broker hosts: its log, and as leader what clients may see of it (high watermark, leader epoch,
-// ISR) and who waits for that. docs/REPLICATION.md will tell the rest when followers come.
+// ISR) and who waits for that. docs/REPLICATION.md tells more.
 //
 // append_mu (rank APPEND) is held across leader check, log_append and publish; state_mu (rank STATE) protects leader
 // epoch, ISR, high watermark and the wait lists and is never held across a system call. A partition is counted;
