@@ -154,20 +154,20 @@ static bool snapshot_is_stray(const struct log *l, int64_t offset, bool newest)
 }
 
 // Deletes snapshots that cannot be used for a log that ends at end_offset, and loads the newest of the others. *found:
-// whether there was one.
-static enum err snapshot_load_newest(struct log *l, int64_t end_offset, bool *found)
+// one was loaded; *any: there were some, if only damaged ones.
+static enum err snapshot_load_newest(struct log *l, int64_t end_offset, bool *found, bool *any)
 {
     *found = false;
+    *any = false;
     enum err err = ERR_OK;
-    bool newest = true; // of those within the log
     for (int32_t i = l->snapshots_count; i > 0 && !err; i--) {
         int64_t offset = l->snapshots[i - 1];
         bool inside = offset <= end_offset && offset > log_start_offset(l);
-        if (!inside || snapshot_is_stray(l, offset, newest)) {
+        if (!inside || snapshot_is_stray(l, offset, !*any)) {
             err = snapshot_delete(l, offset);
             continue;
         }
-        newest = false;
+        *any = true;
         if (*found) {
             continue;
         }
@@ -235,11 +235,12 @@ enum err log_load_producers(struct log *l, int64_t offset, bool assume_none)
     mutex_unlock(&l->producers_mu);
     l->last_snapshot_offset = 0;
     bool found;
-    enum err err = snapshot_load_newest(l, offset, &found);
+    bool any;
+    enum err err = snapshot_load_newest(l, offset, &found, &any);
     if (err) {
         return err;
     }
-    if (!found && assume_none) {
+    if (!any && assume_none) {
         return load_empty(l, offset);
     }
     if (found) {

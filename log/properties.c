@@ -30,19 +30,19 @@ static const char *line_next(const char *text, char line[META_LINE_MAX])
     if (*text == '\0') {
         return NULL;
     }
-    while (is_blank(*text)) {
-        text++;
-    }
+    text += strspn(text, " \t\f");
     bool is_comment = *text == '#' || *text == '!';
-    for (; *text != '\0' && *text != '\n' && *text != '\r'; text++) {
-        if (*text == '\\' && !is_comment && (text[1] == '\n' || text[1] == '\r')) {
-            text += text[1] == '\r' && text[2] == '\n' ? 2 : 1;
-            while (is_blank(text[1])) {
-                text++;
+    while (*text != '\0' && *text != '\n' && *text != '\r') {
+        int take = 1;
+        if (*text == '\\' && !is_comment) {
+            if (text[1] == '\n' || text[1] == '\r') {
+                text += text[1] == '\r' && text[2] == '\n' ? 3 : 2;
+                text += strspn(text, " \t\f");
+                continue;
             }
-            continue;
+            take = text[1] == '\0' ? 1 : 2;
         }
-        for (int escaped = *text == '\\' && text[1] != '\0'; escaped >= 0; escaped--, text += escaped >= 0) {
+        for (; take > 0; take--, text++) {
             if (n < META_LINE_MAX - 1) {
                 line[n++] = *text;
             }
