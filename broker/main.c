@@ -4,7 +4,6 @@
 // 1 when it did not start, did not close its logs cleanly, or was told twice to stop, 2 for a wrong command line.
 #include "base/logging.h"
 #include "broker/broker.h"
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,6 @@
 
 enum {
     EXIT_USAGE = 2,
-    MALLOC_ARENAS = 2, // each further one keeps freed memory of its own; contention was not measurable
 };
 
 struct command_line {
@@ -219,7 +217,6 @@ int main(int argc, char **argv)
         free(c.overrides);
         return EXIT_SUCCESS;
     }
-    mallopt(M_ARENA_MAX, MALLOC_ARENAS);
     signals_block(&stop);
     descriptors_raise();
     struct broker_config config;
