@@ -4,6 +4,7 @@
 // same, what is published when a job ends, and what survives a restart.
 #include "broker/cluster/cluster.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -464,6 +465,76 @@ static void test_jobs_end_with_the_cluster(void **state)
     cluster_rig_release(&r);
 }
 
+// More operations than are sent at once, at creation, at the next start and at deletion.
+static void test_many_partitions(void **state)
+{
+    (void)state;
+    struct cluster_rig r;
+    const int32_t partitions = 11000;
+    cluster_rig_init(&r);
+    cluster_rig_start(&r);
+    struct uuid id = cluster_rig_create(&r, "t", partitions);
+    cluster_rig_stop(&r);
+    cluster_rig_start(&r);
+    const struct metadata *m = cluster_metadata(r.cluster);
+    const struct metadata_topic *t = metadata_topic_find_id(m, &id);
+    assert_non_null(t);
+    assert_int_equal(t->partitions_count, partitions);
+    for (int32_t i = 0; i < partitions; i++) {
+        assert_int_equal(t->partitions[i].leader, 1);
+    }
+    metadata_unref(m);
+    struct cluster_job *j = delete_job_new("t");
+    cluster_rig_run(&r, j);
+    assert_int_equal(j->deletes[0].error_code, 0);
+    cluster_job_unref(j);
+    cluster_rig_release(&r);
+}
+
+// A disk that takes no more writes of the journal.
+struct bad_disk {
+    struct os os; // first
+    atomic_bool broken;
+};
+
+static int bad_fsync(const struct os *os, int fd)
+{
+    if (atomic_load(&((struct bad_disk *)(uintptr_t)os)->broken)) {
+        errno = EIO;
+        return -1;
+    }
+    return os_real()->fsync(os_real(), fd);
+}
+
+// What is there goes on; nothing can be changed until the next start, and no job waits for ever.
+static void test_journal_fails(void **state)
+{
+    (void)state;
+    struct bad_disk disk = {.os = *os_real()};
+    struct cluster_rig r;
+    disk.os.fsync = bad_fsync;
+    cluster_rig_init(&r);
+    r.options.os = &disk.os;
+    cluster_rig_start(&r);
+    cluster_rig_create(&r, "before", 1);
+    atomic_store(&disk.broken, true);
+    for (int i = 0; i < 2; i++) {
+        struct cluster_job *j = create_job_new("after");
+        cluster_rig_run(&r, j);
+        assert_int_equal(j->err, ERR_IO);
+        cluster_job_unref(j);
+    }
+    const struct metadata *m = cluster_metadata(r.cluster);
+    assert_non_null(metadata_topic_find(m, slice_str("before")));
+    assert_null(metadata_topic_find(m, slice_str("after")));
+    metadata_unref(m);
+    cluster_rig_stop(&r);
+    atomic_store(&disk.broken, false);
+    cluster_rig_start(&r);
+    cluster_rig_create(&r, "after", 1);
+    cluster_rig_release(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +547,8 @@ int main(void)
         cmocka_unit_test(test_deletions_refused),
         cmocka_unit_test(test_two_creations_at_once),
         cmocka_unit_test(test_jobs_end_with_the_cluster),
+        cmocka_unit_test(test_many_partitions),
+        cmocka_unit_test(test_journal_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
