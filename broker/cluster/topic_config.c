@@ -458,9 +458,10 @@ static const char *cleanup_text(const struct topic_config *c)
     return c->cleanup_compact ? "compact" : c->cleanup_delete ? "delete" : "";
 }
 
-static const char *text_or(const char *text, const char *fallback)
+// A text of the config may die before the arena does, so it is copied.
+static const char *text_or(const char *text, const char *otherwise, struct arena *a)
 {
-    return text == NULL ? fallback : text;
+    return text != NULL ? arena_strdup(a, text) : otherwise;
 }
 
 const char *topic_config_value(const struct topic_config *c, int32_t i, struct arena *a)
@@ -483,9 +484,9 @@ const char *topic_config_value(const struct topic_config *c, int32_t i, struct a
     case FORM_TIMESTAMP_TYPE:
         return c->timestamp_append_time ? "LogAppendTime" : "CreateTime";
     case FORM_THROTTLED:
-        return text_or(*(const char *const *)field, "");
+        return text_or(*(const char *const *)field, "", a);
     case FORM_FORMAT_VERSION:
-        return text_or(c->message_format_version, "3.0-IV1");
+        return text_or(c->message_format_version, "3.0-IV1", a);
     }
     return "";
 }

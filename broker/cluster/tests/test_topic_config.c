@@ -170,12 +170,34 @@ static void test_refusals_beyond_values(void **state)
     arena_release(&a);
 }
 
+// Texts outlive the config they came from, because answers are encoded when the job that held it has gone.
+static void test_value_texts_are_copies(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"leader.replication.throttled.replicas", "message.format.version"};
+    static const char *const texts[] = {"0:1", "2.8"};
+    for (int i = 0; i < 2; i++) {
+        struct arena config_arena, arena;
+        struct topic_config c;
+        const char *why;
+        arena_init(&config_arena, 1 << 20);
+        arena_init(&arena, 1 << 20);
+        topic_config_init(&c);
+        assert_int_equal(topic_config_set(&c, keys[i], texts[i], &config_arena, &why), ERR_OK);
+        const char *text = topic_config_value(&c, topic_config_find(keys[i]), &arena);
+        arena_release(&config_arena);
+        assert_string_equal(text, texts[i]);
+        arena_release(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_kafkas),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refusals_beyond_values),
+        cmocka_unit_test(test_value_texts_are_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
