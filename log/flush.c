@@ -75,12 +75,16 @@ enum err log_flush(struct log *l)
 {
     int64_t target = log_end_offset(l);
     mutex_lock(&l->flush_mu);
-    while (l->flushing && log_recovery_point(l) < target && !log_failed(l)) {
+    for (;;) {
+        bool done = log_recovery_point(l) >= target && (l->flushing || !l->folder_dirty);
+        if (done || log_failed(l)) {
+            mutex_unlock(&l->flush_mu);
+            return log_failed(l) ? ERR_FAILED : ERR_OK;
+        }
+        if (!l->flushing) {
+            break;
+        }
         cond_wait(&l->flush_done, &l->flush_mu);
-    }
-    if (log_failed(l) || (log_recovery_point(l) >= target && (l->flushing || !l->folder_dirty))) {
-        mutex_unlock(&l->flush_mu);
-        return log_failed(l) ? ERR_FAILED : ERR_OK;
     }
     l->flushing = true;
     bool folder = l->folder_dirty;

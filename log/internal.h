@@ -8,7 +8,8 @@
 //   retention.c  deletion of old segments                         log_dir.c   the directory
 //
 // Locks of a log, in rising rank: `mu` (log list) guards the list of segments, their published sizes and largest
-// timestamps, the hints and the generation; it is held across no system call. `flush_mu` and `producers_mu` are leaves.
+// timestamps and the hints; it is held across no system call. `flush_mu` and `producers_mu` are leaves; the latter is
+// held while a snapshot is written.
 // The offsets are atomics, written under `mu` where they belong to the list.
 #ifndef OTTLA_LOG_INTERNAL_H
 #define OTTLA_LOG_INTERNAL_H

@@ -170,7 +170,9 @@ struct log_append {
 // Validates, rolls when due, checks the producer's state, writes with one pwritev, indexes, publishes the end.
 // Errors, Kafka's of the same meaning (wire-format: Produce validation): INVALID_RECORD, INVALID_TIMESTAMP, CORRUPT,
 // BATCH_TOO_LARGE, LIST_TOO_LARGE, UNSUPPORTED_CODEC, OUT_OF_ORDER_SEQUENCE, PRODUCER_FENCED, INVALID_TXN_STATE,
-// IO / NO_SPACE (the log is FAILED now), FAILED. After any error nothing was appended.
+// IO / NO_SPACE (the log is FAILED now), FAILED, AGAIN (no free descriptor for a new segment; the log is in order).
+// After any error nothing was appended. LOG_FROM_LEADER: OUT_OF_RANGE when a batch begins below the end offset; a batch
+// that is not whole at the end of the data is left out.
 enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) WARN_UNUSED; // [append]
 
 // Cuts everything at and above offset (replication). Whole batches only.

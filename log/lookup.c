@@ -151,6 +151,9 @@ static enum err read_once(struct log *l, struct log_read *r, bool *stale)
         view_release(&v);
     }
     *stale = atomic_load(&l->generation) != generation;
+    if (!err && r->offset < log_start_offset(l)) {
+        err = ERR_OUT_OF_RANGE; // its segment was deleted meanwhile: what was found lies above the offset
+    }
     if ((err || *stale) && r->file != NULL) {
         log_file_unref(r->file);
         r->file = NULL;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/mutex.h"
 #include "base/tests/cmocka_all.h"
 #include "log/tests/log_env.h"
 
@@ -50,11 +49,11 @@ static void test_rolled_segments(void **state)
 
 // ---- many threads --------------------------------------------------------------------------------------------------
 
-// An os whose fsync waits until the test lets it go.
+// An os whose fsync waits until the test lets it go. Its lock has no rank: whoever calls fsync may hold any lock.
 struct gate {
     struct os os;
-    struct mutex mu;
-    struct cond changed;
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
     int waiting; // fsyncs that have begun
     int allowed; // of which this many may end
     int done;
@@ -65,15 +64,15 @@ struct gate {
 static int gate_fsync(const struct os *os, int fd)
 {
     struct gate *g = os->ctx;
-    mutex_lock(&g->mu);
+    pthread_mutex_lock(&g->mu);
     g->waiting++;
-    cond_broadcast(&g->changed);
+    pthread_cond_broadcast(&g->changed);
     while (g->allowed < g->waiting) {
-        cond_wait(&g->changed, &g->mu);
+        pthread_cond_wait(&g->changed, &g->mu);
     }
     g->done++;
     bool fail = g->fail;
-    mutex_unlock(&g->mu);
+    pthread_mutex_unlock(&g->mu);
     if (fail) {
         errno = EIO;
         return -1;
@@ -86,32 +85,32 @@ static void gate_start(struct gate *g)
     *g = (struct gate){.os = *os_real(), .allowed = 1 << 30};
     g->os.fsync = gate_fsync;
     g->os.ctx = g;
-    mutex_init(&g->mu, MUTEX_RANK_LEAF);
-    cond_init(&g->changed);
+    pthread_mutex_init(&g->mu, NULL);
+    pthread_cond_init(&g->changed, NULL);
 }
 
 static void gate_stop(struct gate *g)
 {
-    cond_destroy(&g->changed);
-    mutex_destroy(&g->mu);
+    pthread_cond_destroy(&g->changed);
+    pthread_mutex_destroy(&g->mu);
 }
 
 // Lets fsyncs end up to number `allowed`.
 static void gate_allow(struct gate *g, int allowed)
 {
-    mutex_lock(&g->mu);
+    pthread_mutex_lock(&g->mu);
     g->allowed = allowed;
-    cond_broadcast(&g->changed);
-    mutex_unlock(&g->mu);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->mu);
 }
 
 static void gate_wait_begun(struct gate *g, int n)
 {
-    mutex_lock(&g->mu);
+    pthread_mutex_lock(&g->mu);
     while (g->waiting < n) {
-        cond_wait(&g->changed, &g->mu);
+        pthread_cond_wait(&g->changed, &g->mu);
     }
-    mutex_unlock(&g->mu);
+    pthread_mutex_unlock(&g->mu);
 }
 
 struct flusher {
@@ -127,10 +126,10 @@ static void *flusher_run(void *arg)
     struct flusher *f = arg;
     f->err = log_flush(f->log);
     f->recovery_point = log_recovery_point(f->log);
-    mutex_lock(&f->gate->mu);
+    pthread_mutex_lock(&f->gate->mu);
     f->gate->flushed++;
-    cond_broadcast(&f->gate->changed);
-    mutex_unlock(&f->gate->mu);
+    pthread_cond_broadcast(&f->gate->changed);
+    pthread_mutex_unlock(&f->gate->mu);
     return NULL;
 }
 
