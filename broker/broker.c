@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/logging.h"
 #include "base/pool.h"
+#include "broker/api/fetch_session.h"
 #include "broker/api/request.h"
 #include "broker/txn/producer_ids.h"
 #include <errno.h>
@@ -31,6 +32,7 @@ struct broker {
     struct cluster *cluster;
     bool background; // the replica manager's timers run on the control loop
     struct producer_ids *producer_ids;
+    struct fetch_sessions *fetch_sessions;
     struct api_options api_options;
     struct api_context api;
     struct log_limit refusals;
@@ -161,6 +163,7 @@ static void api_fill(struct broker *b)
         .cluster = b->cluster,
         .replicas = b->replicas,
         .producer_ids = b->producer_ids,
+        .fetch_sessions = b->fetch_sessions,
         .pool = b->pool,
         .options = &b->api_options,
         .refusals = &b->refusals,
@@ -328,6 +331,9 @@ static enum err serve(struct broker *b)
 {
     enum err e = producer_ids_new(b->cluster, &b->producer_ids);
     if (e == ERR_OK) {
+        e = fetch_sessions_new(b->os, b->config->fetch_session_slots, &b->fetch_sessions);
+    }
+    if (e == ERR_OK) {
         b->background = true;
         e = control_call(b, background_begin);
     }
@@ -415,6 +421,7 @@ enum err broker_close(struct broker *b)
     for (int i = 0; i < b->n_loops; i++) {
         loop_free(b->loops[i]);
     }
+    fetch_sessions_free(b->fetch_sessions); // requests are gone since the loops have stopped
     free(b->listeners);
     free(b->loops);
     free(b);

@@ -53,6 +53,7 @@ static const struct binding bindings[] = {
     BIND("auto.create.topics.enable", auto_create_topics),
     BIND("delete.topic.enable", delete_topics),
     BIND("fetch.max.bytes", fetch_max_bytes),
+    BIND("max.incremental.fetch.session.cache.slots", fetch_session_slots),
     BIND("log.segment.bytes", segment_bytes),
     BIND("log.index.size.max.bytes", segment_index_bytes),
     BIND("log.index.interval.bytes", index_interval_bytes),

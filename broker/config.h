@@ -51,6 +51,7 @@ struct broker_config {
     bool auto_create_topics;
     bool delete_topics;
     int32_t fetch_max_bytes;
+    int32_t fetch_session_slots; // max.incremental.fetch.session.cache.slots
     // Defaults of the topic configs, named as in struct topic_config; fall-backs (hours, minutes) are worked in.
     int32_t segment_bytes;
     int64_t segment_ms;

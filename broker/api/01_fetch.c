@@ -2,11 +2,12 @@
 //
 // Fetch (1), v0-17: finds record batches and sends them from the file without copying. Waits until min_bytes are there,
 // a partition has an error, or max_wait has passed (long poll). Limits as KIP-74: the first non-empty partition of an
-// answer gives at least its first batch whole. Sessions (KIP-227) are declined with session id 0, which clients take
-// as "send a full request each time". Versions 0-3 would need the records converted to an older format; where there
-// are records, they get UNSUPPORTED_VERSION as from a Kafka that has message.downconversion.enable=false.
+// answer gives at least its first batch whole. With a session (KIP-227) the request names only what changed and the
+// answer holds only what is new (fetch_session.h). Versions 0-3 would need the records converted to an older format;
+// where there are records, they get UNSUPPORTED_VERSION as from a Kafka that has message.downconversion.enable=false.
 #include "broker/api/apis.h"
 #include "broker/api/errmap.h"
+#include "broker/api/fetch_session.h"
 #include "broker/api/key_map.h"
 
 #define FETCH_FIRST_UNCONVERTED_VERSION 4
@@ -17,40 +18,45 @@
 #define ISOLATION_READ_UNCOMMITTED 0
 #define ISOLATION_READ_COMMITTED   1
 
-// One partition of the request.
+// One partition that is read.
 struct fetch_part {
-    const struct fetch_request_fetch_partition *in;
-    const struct fetch_request_fetch_topic *topic_in;
+    const struct fetch_want *want;
     const struct metadata_topic *topic;        // NULL when unknown
     struct fetch_response_partition_data *out; // run->outs has the same order
     struct partition *partition;               // referenced until the request ends
     struct wait_link link;
     struct partition_read read;
-    int64_t topic_number; // same for all entries of one topic
-    int16_t refused;      // error found before any log was touched, final
+    int16_t refused; // error found before any log was touched, final
 };
 
 // r->state
 struct fetch_run {
-    struct fetch_part *parts;
+    struct fetch_session_use use; // the wants, in the order of the answer, and the session they are of
+    struct fetch_part *parts;     // in that order, too
     struct fetch_response_partition_data *outs;
     int32_t parts_count;
+    bool new_session; // one is wanted
     int32_t replica_id;
     enum partition_isolation isolation;
     size_t max_bytes;
     int64_t min_bytes;
 };
 
+static bool by_id(const struct request *r)
+{
+    return r->version >= FETCH_FIRST_TOPIC_ID_VERSION;
+}
+
 // ---------------------------------------------------------------------------------------------------------------
-// The skeleton: of a partition named twice the last entry counts, in the place of the first.
+// What is read. Of a partition that a request names twice the last entry counts, in the place of the first.
 
 struct partition_key {
     int64_t topic;
     int64_t index;
 };
 
-static bool part_collect(struct request *r, struct fetch_run *run, struct key_map *partitions,
-                         const struct fetch_part *like, const struct fetch_request_fetch_partition *in)
+static bool want_collect(struct request *r, struct fetch_session_use *use, struct key_map *partitions,
+                         const struct fetch_want *like, const struct fetch_request_fetch_partition *in)
 {
     struct partition_key *key = arena_alloc(&r->arena, sizeof *key);
     if (key == NULL) {
@@ -62,62 +68,105 @@ static bool part_collect(struct request *r, struct fetch_run *run, struct key_ma
         return false;
     }
     if (*slot < 0) {
-        *slot = run->parts_count;
-        struct fetch_part *p = &run->parts[run->parts_count];
-        *p = *like;
-        p->out = &run->outs[run->parts_count++];
+        *slot = use->count;
+        use->wants[use->count++] = *like;
     }
-    run->parts[*slot].in = in;
+    use->wants[*slot].in = in;
     return true;
 }
 
-static bool parts_collect(struct request *r, struct fetch_run *run)
+static bool topics_collect(struct request *r, struct fetch_session_use *use, struct key_map *topics,
+                           struct key_map *partitions)
 {
     const struct fetch_request *in = r->in;
-    struct key_map topics, partitions;
-    key_map_init(&topics);
-    key_map_init(&partitions);
-    bool ok = true;
-    for (int32_t i = 0; ok && i < in->topics_count; i++) {
+    for (int32_t i = 0; i < in->topics_count; i++) {
         const struct fetch_request_fetch_topic *t = &in->topics[i];
-        bool by_id = r->version >= FETCH_FIRST_TOPIC_ID_VERSION;
         int64_t *number =
-            key_map_slot(&topics, by_id ? slice_of(&t->topic_id, sizeof t->topic_id) : t->topic, &r->arena);
+            key_map_slot(topics, by_id(r) ? slice_of(&t->topic_id, sizeof t->topic_id) : t->topic, &r->arena);
         if (number == NULL) {
-            ok = false;
-            break;
+            return false;
         }
-        if (*number < 0) {
-            *number = i;
-        }
-        struct fetch_part like = {.topic_in = t, .topic_number = *number};
-        like.topic =
-            by_id ? metadata_topic_find_id(r->metadata, &t->topic_id) : metadata_topic_find(r->metadata, t->topic);
-        for (int32_t k = 0; ok && k < t->partitions_count; k++) {
-            ok = part_collect(r, run, &partitions, &like, &t->partitions[k]);
+        *number = *number < 0 ? i : *number;
+        struct fetch_want like = {
+            .topic = by_id(r) ? slice_str("") : t->topic, .topic_id = t->topic_id, .topic_number = *number};
+        for (int32_t k = 0; k < t->partitions_count; k++) {
+            if (!want_collect(r, use, partitions, &like, &t->partitions[k])) {
+                return false;
+            }
         }
     }
-    key_map_release(&topics);
-    key_map_release(&partitions);
-    return ok;
+    return true;
 }
 
-static struct fetch_run *run_collect(struct request *r)
+// What the topics of the request itself say.
+static bool wants_collect(struct request *r, struct fetch_session_use *use)
 {
     const struct fetch_request *in = r->in;
     size_t n = 0;
     for (int32_t i = 0; i < in->topics_count; i++) {
         n += (size_t)in->topics[i].partitions_count;
     }
-    struct fetch_run *run = arena_alloc(&r->arena, sizeof *run);
-    if (run == NULL) {
-        return NULL;
+    use->wants = arena_array(&r->arena, n, sizeof *use->wants);
+    use->count = 0;
+    if (use->wants == NULL) {
+        return false;
     }
-    run->parts = arena_array(&r->arena, n, sizeof *run->parts);
-    run->outs = arena_array(&r->arena, n, sizeof *run->outs);
-    if (run->parts == NULL || run->outs == NULL || !parts_collect(r, run)) {
-        return NULL;
+    struct key_map topics, partitions;
+    key_map_init(&topics);
+    key_map_init(&partitions);
+    bool ok = topics_collect(r, use, &topics, &partitions);
+    key_map_release(&topics);
+    key_map_release(&partitions);
+    return ok;
+}
+
+static int16_t want_refused(const struct request *r, const struct fetch_want *w, const struct metadata_topic *topic)
+{
+    if (topic == NULL) {
+        return by_id(r) ? KAFKA_ERROR_UNKNOWN_TOPIC_ID : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
+    return metadata_partition_find(topic, w->in->partition) == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
+                                                                    : KAFKA_ERROR_NONE;
+}
+
+// Makes the parts: those that can be read first, then those that are refused, as Kafka answers.
+static bool parts_make(struct request *r, struct fetch_run *run)
+{
+    struct fetch_want *sorted = arena_array(&r->arena, (size_t)run->use.count, sizeof *sorted);
+    run->parts = arena_array(&r->arena, (size_t)run->use.count, sizeof *run->parts);
+    run->outs = arena_array(&r->arena, (size_t)run->use.count, sizeof *run->outs);
+    if (sorted == NULL || run->parts == NULL || run->outs == NULL) {
+        return false;
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        const struct metadata_topic *topic = NULL;
+        int64_t topic_number = -1;
+        for (int32_t i = 0; i < run->use.count; i++) {
+            const struct fetch_want *w = &run->use.wants[i];
+            if (w->topic_number != topic_number) {
+                topic_number = w->topic_number;
+                topic = by_id(r) ? metadata_topic_find_id(r->metadata, &w->topic_id)
+                                 : metadata_topic_find(r->metadata, w->topic);
+            }
+            int16_t refused = want_refused(r, w, topic);
+            if ((refused != KAFKA_ERROR_NONE) != (pass == 1)) {
+                continue;
+            }
+            sorted[run->parts_count] = *w;
+            run->parts[run->parts_count] = (struct fetch_part){.want = &sorted[run->parts_count],
+                                                               .topic = topic,
+                                                               .out = &run->outs[run->parts_count],
+                                                               .refused = refused};
+            run->parts_count++;
+        }
+    }
+    run->use.wants = sorted;
+    return true;
+}
+
+static void run_limits(const struct request *r, struct fetch_run *run)
+{
+    const struct fetch_request *in = r->in;
     run->replica_id = r->version >= 15 ? in->replica_state.replica_id : in->replica_id;
     run->isolation = run->replica_id >= 0                              ? PARTITION_READ_LOG_END
                      : in->isolation_level == ISOLATION_READ_COMMITTED ? PARTITION_READ_COMMITTED
@@ -126,7 +175,30 @@ static struct fetch_run *run_collect(struct request *r)
     run->max_bytes =
         (size_t)(max_bytes < r->ctx->options->fetch_max_bytes ? max_bytes : r->ctx->options->fetch_max_bytes);
     run->min_bytes = in->min_bytes < (int64_t)run->max_bytes ? in->min_bytes : (int64_t)run->max_bytes;
-    return run;
+}
+
+// Finds out what the request reads: its own topics, or with a session all that the session knows. The answer is
+// Kafka's error code for the whole request. *ok false: no memory.
+static int16_t run_collect(struct request *r, struct fetch_run *run, bool *ok)
+{
+    const struct fetch_request *in = r->in;
+    struct fetch_sessions *sessions = r->ctx->fetch_sessions;
+    int32_t epoch = r->version >= FETCH_FIRST_SESSION_VERSION ? in->session_epoch : FETCH_SESSION_EPOCH_NONE;
+    run_limits(r, run);
+    run->new_session = epoch == FETCH_SESSION_EPOCH_NEW;
+    bool full = epoch == FETCH_SESSION_EPOCH_NONE || epoch == FETCH_SESSION_EPOCH_NEW;
+    if (full && in->session_id != 0) {
+        fetch_sessions_close(sessions, in->session_id);
+    }
+    int16_t error_code = KAFKA_ERROR_NONE;
+    if (!full) {
+        error_code = fetch_session_begin(sessions, in, by_id(r), loop_now_ms(request_loop(r)), &r->arena, &run->use);
+    }
+    *ok = true;
+    if (error_code == KAFKA_ERROR_NONE) {
+        *ok = (run->use.session != NULL || wants_collect(r, &run->use)) && parts_make(r, run);
+    }
+    return error_code;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -143,26 +215,16 @@ static void out_reset(struct fetch_response_partition_data *out, int32_t index)
 
 static void part_refuse(struct fetch_part *p, int16_t error_code)
 {
+    out_reset(p->out, p->want->in->partition);
     p->refused = error_code;
     p->out->error_code = error_code;
     p->out->aborted_transactions_count = 0;
 }
 
-static void part_prepare(struct request *r, struct fetch_part *p)
-{
-    out_reset(p->out, p->in->partition);
-    if (p->topic == NULL) {
-        part_refuse(p, r->version >= FETCH_FIRST_TOPIC_ID_VERSION ? KAFKA_ERROR_UNKNOWN_TOPIC_ID
-                                                                  : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
-    } else if (metadata_partition_find(p->topic, p->in->partition) == NULL) {
-        part_refuse(p, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
-    }
-}
-
 // A follower must be one of the partition's replicas and not the leader itself.
 static bool follower_known(const struct request *r, const struct fetch_part *p, int32_t replica_id)
 {
-    const struct metadata_partition *m = metadata_partition_find(p->topic, p->in->partition);
+    const struct metadata_partition *m = metadata_partition_find(p->topic, p->want->in->partition);
     for (int32_t i = 0; i < m->replicas_count; i++) {
         if (m->replicas[i] == replica_id && replica_id != r->ctx->options->broker_id) {
             return true;
@@ -192,7 +254,8 @@ static int16_t part_aborted(struct request *r, struct fetch_part *p)
 static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_part *p)
 {
     if (run->replica_id >= 0 && !follower_known(r, p, run->replica_id)) {
-        return p->in->current_leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+        return p->want->in->current_leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
+                                                      : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     }
     if (r->version >= 3 && ((const struct fetch_request *)r->in)->max_bytes < 0) {
         return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
@@ -200,24 +263,25 @@ static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_
     if (p->partition != NULL) {
         return KAFKA_ERROR_NONE;
     }
-    enum err err = replica_manager_find(r->ctx->replicas, slice_str(p->topic->name), p->in->partition, &p->partition);
+    enum err err =
+        replica_manager_find(r->ctx->replicas, slice_str(p->topic->name), p->want->in->partition, &p->partition);
     return err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(err);
 }
 
 // Reads one partition; *left is what the answer may still hold, *min_one whether the first batch may exceed that.
 static void part_read(struct request *r, struct fetch_run *run, struct fetch_part *p, size_t *left, bool *min_one)
 {
-    out_reset(p->out, p->in->partition);
+    out_reset(p->out, p->want->in->partition);
     int16_t error_code = part_open(r, run, p);
     if (error_code != KAFKA_ERROR_NONE) {
         p->out->error_code = error_code;
         return;
     }
-    size_t wanted = p->in->partition_max_bytes > 0 ? (size_t)p->in->partition_max_bytes : 0;
+    size_t wanted = p->want->in->partition_max_bytes > 0 ? (size_t)p->want->in->partition_max_bytes : 0;
     p->read = (struct partition_read){
-        .current_leader_epoch = p->in->current_leader_epoch,
-        .last_fetched_epoch = p->in->last_fetched_epoch,
-        .offset = p->in->fetch_offset,
+        .current_leader_epoch = p->want->in->current_leader_epoch,
+        .last_fetched_epoch = p->want->in->last_fetched_epoch,
+        .offset = p->want->in->fetch_offset,
         .isolation = run->isolation,
         .max_bytes = wanted < *left ? wanted : *left,
         .min_one = *min_one,
@@ -242,7 +306,7 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
         error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
     }
     if (error_code != KAFKA_ERROR_NONE) {
-        out_reset(p->out, p->in->partition);
+        out_reset(p->out, p->want->in->partition);
         p->out->error_code = error_code;
         return;
     }
@@ -349,7 +413,7 @@ static void run_fill_leader(struct request *r, struct fetch_part *p)
                              p->out->error_code != KAFKA_ERROR_FENCED_LEADER_EPOCH)) {
         return;
     }
-    const struct metadata_partition *m = metadata_partition_find(p->topic, p->in->partition);
+    const struct metadata_partition *m = metadata_partition_find(p->topic, p->want->in->partition);
     const struct metadata_broker *b = m == NULL ? NULL : metadata_broker_find(r->metadata, m->leader);
     const struct metadata_endpoint *e = b == NULL ? NULL : metadata_broker_endpoint(b, request_listener(r));
     if (e == NULL) {
@@ -377,22 +441,64 @@ static void run_fill_leader(struct request *r, struct fetch_part *p)
     n->rack = b->rack == NULL ? SLICE_NULL : slice_str(b->rack);
 }
 
+// Drops the answers that an incremental answer need not repeat. The parts that are left keep their order.
+static void run_keep(struct fetch_run *run, const bool *changed)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (changed[i]) {
+            run->outs[kept] = *p->out;
+            p->out = &run->outs[kept++];
+        } else {
+            p->out = NULL;
+        }
+    }
+}
+
+// What the session has to say about the answer. False: no memory.
+static bool run_end_session(struct request *r, struct fetch_run *run)
+{
+    struct fetch_sessions *sessions = r->ctx->fetch_sessions;
+    struct fetch_response *out = r->out;
+    if (run->new_session) {
+        fetch_sessions_create(sessions, run->replica_id >= 0, by_id(r), run->use.wants, run->outs, run->parts_count,
+                              loop_now_ms(request_loop(r)), &out->session_id);
+    }
+    if (run->use.session == NULL) {
+        return true;
+    }
+    bool *changed = arena_array(&r->arena, (size_t)run->parts_count, sizeof *changed);
+    if (changed == NULL) {
+        return false;
+    }
+    out->session_id = fetch_session_id(run->use.session);
+    out->error_code = fetch_session_end(sessions, &run->use, r->in, run->outs, changed);
+    run_keep(run, changed);
+    return true;
+}
+
 // Neighbouring partitions of one topic share an entry.
 static bool run_fill_topics(struct request *r, struct fetch_run *run)
 {
     struct fetch_response *out = r->out;
+    int64_t topic_number = -1;
     out->responses = arena_array(&r->arena, (size_t)run->parts_count, sizeof *out->responses);
     if (out->responses == NULL) {
         return false;
     }
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct fetch_part *p = &run->parts[i];
-        if (i == 0 || p->topic_number != run->parts[i - 1].topic_number) {
+        if (p->out == NULL) {
+            continue;
+        }
+        if (out->responses_count == 0 || p->want->topic_number != topic_number) {
             struct fetch_response_fetchable_topic_response *t = &out->responses[out->responses_count++];
             fetch_response_fetchable_topic_response_init(t);
-            t->topic = r->version >= FETCH_FIRST_TOPIC_ID_VERSION ? slice_str("") : p->topic_in->topic;
-            t->topic_id = p->topic_in->topic_id;
+            t->topic = p->want->topic;
+            t->topic_id = p->want->topic_id;
             t->partitions = p->out;
+            topic_number = p->want->topic_number;
         }
         out->responses[out->responses_count - 1].partitions_count++;
         if (r->version >= FETCH_FIRST_LEADER_VERSION) {
@@ -402,8 +508,10 @@ static bool run_fill_topics(struct request *r, struct fetch_run *run)
     return true;
 }
 
-static void run_release(struct fetch_run *run)
+static void run_release(struct request *r, struct fetch_run *run)
 {
+    fetch_session_unref(r->ctx->fetch_sessions, run->use.session);
+    run->use.session = NULL;
     for (int32_t i = 0; i < run->parts_count; i++) {
         if (run->parts[i].partition != NULL) {
             partition_unref(run->parts[i].partition);
@@ -414,47 +522,56 @@ static void run_release(struct fetch_run *run)
 
 static enum api_step run_answer(struct request *r, struct fetch_run *run)
 {
-    bool ok = run_fill_topics(r, run);
-    run_release(run);
-    if (!ok) {
+    bool ok = run_end_session(r, run) && run_fill_topics(r, run);
+    struct fetch_response *out = r->out;
+    if (!ok || out->error_code != KAFKA_ERROR_NONE) {
         run_release_files(run);
-        return API_CLOSE;
     }
-    return API_DONE; // the file references go to the answer with the records
+    run_release(r, run);
+    return ok ? API_DONE : API_CLOSE; // the file references go to the answer with the records
 }
 
 // An isolation level nobody knows fails the request as a whole.
 static enum api_step answer_unknown_isolation(struct request *r, struct fetch_run *run)
 {
     struct fetch_response *out = r->out;
-    out->error_code = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
     for (int32_t i = 0; i < run->parts_count; i++) {
-        struct fetch_part *p = &run->parts[i];
-        out_reset(p->out, p->in->partition);
-        part_refuse(p, KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
-        p->out->records.data = NULL;
+        part_refuse(&run->parts[i], KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+        run->parts[i].out->records.data = NULL;
     }
-    return run_answer(r, run);
+    bool ok = run_fill_topics(r, run);
+    run_release(r, run);
+    out->error_code = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    return ok ? API_DONE : API_CLOSE;
 }
 
 static enum api_step fetch_first_run(struct request *r)
 {
     const struct fetch_request *in = r->in;
     struct fetch_response *out = r->out;
-    if (r->version >= FETCH_FIRST_SESSION_VERSION && in->session_epoch > 0) {
-        out->error_code = KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND; // no session was ever given out
-        return API_DONE;
+    struct fetch_run *run = arena_alloc(&r->arena, sizeof *run);
+    bool ok = run != NULL;
+    if (ok) {
+        r->state = run;
+        out->error_code = run_collect(r, run, &ok);
     }
-    struct fetch_run *run = run_collect(r);
-    if (run == NULL) {
+    if (!ok) {
+        if (run != NULL) {
+            run_release(r, run);
+        }
         return API_CLOSE;
     }
-    r->state = run;
+    if (out->error_code != KAFKA_ERROR_NONE) {
+        return API_DONE;
+    }
     if (in->isolation_level != ISOLATION_READ_UNCOMMITTED && in->isolation_level != ISOLATION_READ_COMMITTED) {
         return answer_unknown_isolation(r, run);
     }
     for (int32_t i = 0; i < run->parts_count; i++) {
-        part_prepare(r, &run->parts[i]);
+        struct fetch_part *p = &run->parts[i];
+        if (p->refused != KAFKA_ERROR_NONE) {
+            part_refuse(p, p->refused);
+        }
     }
     r->expired = in->max_wait_ms <= 0;
     r->deadline_ms = loop_now_ms(request_loop(r)) + in->max_wait_ms;
@@ -476,5 +593,5 @@ void api_fetch_abort(struct request *r)
     struct fetch_run *run = r->state;
     run_unlink(run);
     run_release_files(run);
-    run_release(run);
+    run_release(r, run);
 }

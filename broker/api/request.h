@@ -32,6 +32,7 @@ enum api_step {
 };
 
 struct request;
+struct fetch_sessions;
 
 // One row of the API table (broker/api/apis.h).
 struct api {
@@ -55,6 +56,7 @@ struct api_context {
     struct cluster *cluster;
     struct replica_manager *replicas;
     struct producer_ids *producer_ids;
+    struct fetch_sessions *fetch_sessions;
     struct pool *pool; // for work that may block on the disk
     const struct api_options *options;
     struct log_limit *refusals; // bounds the log lines about bad requests
