@@ -84,6 +84,7 @@ static void cluster_join(struct api_rig *rig)
     };
     assert_int_equal(cluster_open(&o, &rig->cluster), ERR_OK);
     assert_int_equal(producer_ids_new(rig->cluster, &rig->producer_ids), ERR_OK);
+    assert_int_equal(fetch_sessions_new(os_real(), RIG_FETCH_SESSIONS, &rig->fetch_sessions), ERR_OK);
 }
 
 void api_rig_open(struct api_rig *rig)
@@ -107,6 +108,7 @@ void api_rig_open(struct api_rig *rig)
         .cluster = rig->cluster,
         .replicas = rig->replicas,
         .producer_ids = rig->producer_ids,
+        .fetch_sessions = rig->fetch_sessions,
         .pool = rig->pool,
         .options = &rig->options,
         .refusals = &rig->refusals,
@@ -119,6 +121,7 @@ void api_rig_close(struct api_rig *rig)
     listener_close(rig->listener);
     loop_stop(rig->loop);
     producer_ids_free(rig->producer_ids);
+    fetch_sessions_free(rig->fetch_sessions);
     cluster_close(rig->cluster);
     assert_int_equal(replica_manager_close(rig->replicas), ERR_OK);
     pool_free(rig->pool);

@@ -7,7 +7,10 @@
 
 #include "base/tests/testing.h"
 #include "broker/api/apis.h"
+#include "broker/api/fetch_session.h"
 #include "broker/txn/producer_ids.h"
+
+#define RIG_FETCH_SESSIONS 4 // slots of the cache
 
 struct api_rig {
     char *dir;
@@ -19,6 +22,7 @@ struct api_rig {
     struct topic_config defaults;
     struct cluster *cluster;
     struct producer_ids *producer_ids;
+    struct fetch_sessions *fetch_sessions;
     struct log_limit refusals;
     struct api_options options;
     struct api_context ctx;
