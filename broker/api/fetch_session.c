@@ -433,7 +433,7 @@ static int16_t session_begin(struct fetch_sessions *c, const struct fetch_reques
 int16_t fetch_session_begin(struct fetch_sessions *c, const struct fetch_request *in, bool by_id, int64_t now_ms,
                             struct arena *a, struct fetch_session_use *out)
 {
-    *out = (struct fetch_session_use){NULL};
+    *out = (struct fetch_session_use){.session = NULL};
     mutex_lock(&c->mu);
     int16_t error_code = session_begin(c, in, by_id, now_ms, a, out);
     mutex_unlock(&c->mu);
