@@ -103,7 +103,7 @@ enum err log_create(struct log_dir *d, const char *topic, int32_t partition, con
                     const struct log_config *config, struct log **out) WARN_UNUSED; // [disk]
 // Opens an existing folder; after an unclean stop with recovery from the recovery point on (CRC of every batch, torn
 // tail cut with a line, indexes, epochs and producer state rebuilt). After a clean stop the tail of the active
-// segment and the sanity of its indexes are still checked cheaply.
+// segment and the sanity of all indexes are still checked cheaply. NOT_FOUND when there is no such folder.
 enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,
                   struct log **out) WARN_UNUSED; // [disk]
 // Flushes, writes the producer snapshot at the end offset, trims index files, closes. The log is freed in any case.

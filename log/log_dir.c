@@ -353,7 +353,11 @@ enum err log_dir_open(const struct os *os, const char *path, struct log_dir **ou
     mutex_init(&d->checkpoint_mu, MUTEX_RANK_LOG_LIST);
     file_ring_init(&d->ring);
     TAILQ_INIT(&d->trash);
-    d->path = strdup(path);
+    size_t path_len = strlen(path);
+    while (path_len > 1 && path[path_len - 1] == '/') {
+        path_len--;
+    }
+    d->path = strndup(path, path_len);
     d->codecs = codec_pool_new();
     enum err err = d->path == NULL || d->codecs == NULL ? ERR_NO_MEMORY : dir_load(d);
     if (err) {

@@ -141,24 +141,22 @@ static enum err open_check_times(struct segment *s, bool *sane)
     return err == ERR_CORRUPT || err == ERR_TRUNCATED || err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-// Loads all segments. *recover_from: number of the first one that must be recovered although the stop was clean, or
-// the number of segments when there is none.
-static enum err open_segments(struct log *l, int32_t *recover_from)
+// Loads all segments. *damaged: number of the first one whose indexes cannot be trusted, or the number of segments when
+// there is none.
+static enum err open_segments(struct log *l, int32_t *damaged)
 {
     struct folder_content found;
     enum err err = folder_load(l->os, l->path, &found);
     int32_t n = found.segments_count;
-    *recover_from = n;
+    *damaged = n;
     for (int32_t i = 0; i < n && !err; i++) {
         bool sane;
         err = open_segment(l, &found.segments[i], i + 1 < n ? found.segments[i + 1].base_offset : INT64_MAX, &sane);
-        if (!err && l->dir->was_clean) {
+        if (!err) {
             err = open_check_times(l->segments[i], &sane);
-            if (!err && !sane && *recover_from == n) {
-                log_warn("log", "%s: the indexes of segment %" PRId64 " are damaged or missing, rebuilding them",
-                         l->path, l->segments[i]->base_offset);
-                *recover_from = i;
-            }
+        }
+        if (!err && !sane && *damaged == n) {
+            *damaged = i;
         }
     }
     if (!err) {
@@ -210,24 +208,29 @@ static enum err open_check_tail(struct log *l, int64_t *end_offset, bool *whole)
     return is_content ? ERR_OK : err;
 }
 
-// Finds the end of the log, by recovery when the stop was not clean or does not look clean. *recovered: the producer
-// state is up to date.
-static enum err open_find_end(struct log *l, int32_t recover_from, int64_t checkpointed, int64_t *end_offset,
+// Finds the end of the log, by recovery when the stop was not clean or does not look clean. `damaged`: the first
+// segment with bad indexes. *recovered: the producer state is up to date.
+static enum err open_find_end(struct log *l, int32_t damaged, int64_t checkpointed, int64_t *end_offset,
                               bool *recovered)
 {
     enum err err = ERR_OK;
-    if (!l->dir->was_clean) {
-        recover_from = log_segment_index(l, checkpointed);
-    } else if (recover_from == l->segments_count) {
+    int32_t n = l->segments_count;
+    int32_t from = l->dir->was_clean ? n : log_segment_index(l, checkpointed);
+    if (damaged < from) {
+        log_warn("log", "%s: the indexes of segment %" PRId64 " are damaged or missing, rebuilding them", l->path,
+                 l->segments[damaged]->base_offset);
+        from = damaged;
+    }
+    if (from == n) {
         bool whole;
         err = open_check_tail(l, end_offset, &whole);
         if (!err && !whole) {
             log_warn("log", "%s: stopped cleanly, but the last segment does not end with a whole batch", l->path);
-            recover_from = l->segments_count - 1;
+            from = n - 1;
         }
     }
-    *recovered = !err && recover_from < l->segments_count;
-    return *recovered ? log_recover(l, recover_from, end_offset) : err;
+    *recovered = !err && from < n;
+    return *recovered ? log_recover(l, from, end_offset) : err;
 }
 
 static enum err open_first_segment(struct log *l, int64_t base_offset)
@@ -274,14 +277,14 @@ static enum err open_load(struct log *l)
 {
     const int64_t *values = l->entry->values;
     int64_t checkpointed_start = max_of(values[CHECKPOINT_LOG_START], 0);
-    int32_t recover_from;
+    int32_t damaged;
     enum err err = epoch_cache_open(l->os, l->path, &l->epochs);
     if (!err) {
-        err = open_segments(l, &recover_from);
+        err = open_segments(l, &damaged);
     }
     if (!err && l->segments_count == 0) {
         err = open_first_segment(l, checkpointed_start);
-        recover_from = l->segments_count;
+        damaged = l->segments_count;
     }
     if (err) {
         return err;
@@ -289,7 +292,7 @@ static enum err open_load(struct log *l)
     atomic_store(&l->start_offset, max_of(checkpointed_start, l->segments[0]->base_offset));
     int64_t end_offset;
     bool recovered;
-    err = open_find_end(l, recover_from, values[CHECKPOINT_RECOVERY_POINT], &end_offset, &recovered);
+    err = open_find_end(l, damaged, values[CHECKPOINT_RECOVERY_POINT], &end_offset, &recovered);
     if (err) {
         return err;
     }
@@ -314,7 +317,13 @@ enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const
 {
     struct log *l = NULL;
     *out = NULL;
+    struct stat st;
     enum err err = log_new(d, topic, partition, config, &l);
+    if (!err && stat(l->path, &st) != 0) {
+        err = err_from_errno(errno);
+        log_free(l);
+        return err;
+    }
     if (!err) {
         err = partition_metadata_read(l->os, l->path, &l->topic_id);
     }

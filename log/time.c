@@ -93,15 +93,16 @@ struct time_view {
 // The first segment with a base offset above `after`; false when there is none.
 static bool time_view_next(struct log *l, int64_t after, struct time_view *v)
 {
-    bool found = false;
     mutex_lock(&l->mu);
-    for (int32_t i = 0; i < l->segments_count && !found; i++) {
+    int32_t i = log_segment_index(l, after);
+    while (i < l->segments_count && l->segments[i]->base_offset <= after) {
+        i++;
+    }
+    bool found = i < l->segments_count;
+    if (found) {
         struct segment *s = l->segments[i];
-        if (s->base_offset > after) {
-            *v = (struct time_view){s, s->base_offset, s->size, s->max_timestamp};
-            segment_ref(s);
-            found = true;
-        }
+        *v = (struct time_view){s, s->base_offset, s->size, s->max_timestamp};
+        segment_ref(s);
     }
     mutex_unlock(&l->mu);
     return found;

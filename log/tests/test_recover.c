@@ -253,6 +253,47 @@ static void test_emptied_time_index(void **state)
     env_stop(&e);
 }
 
+// Also below the recovery point, where batches are trusted, indexes are not.
+static void test_missing_index_after_a_crash(void **state)
+{
+    (void)state;
+    struct env e;
+    char path[TEST_PATH_MAX_BYTES];
+    int64_t offset;
+    int64_t timestamp;
+    int32_t epoch;
+    env_start(&e);
+    env_append_many(&e, 20);
+    assert_int_equal(log_flush(e.log), ERR_OK);
+    assert_int_equal(log_dir_checkpoint(e.dir), ERR_OK);
+    env_file(&e, "00000000000000000000.timeindex", path);
+    assert_int_equal(unlink(path), 0);
+    env_crash(&e);
+    assert_true(env_file_size(&e, "00000000000000000000.timeindex") > 0);
+    assert_int_equal(log_offset_by_time(e.log, ENV_TIME_MS + 2000, 60, &offset, &timestamp, &epoch), ERR_OK);
+    assert_int_equal(offset, 6);
+    assert_int_equal(env_read_all(&e, 0), 60);
+    env_stop(&e);
+}
+
+static void test_missing_folder(void **state)
+{
+    (void)state;
+    struct env e;
+    struct log *l;
+    char path[TEST_PATH_MAX_BYTES];
+    env_start(&e);
+    assert_int_equal(log_open(e.dir, "none", 3, &e.config, &l), ERR_NOT_FOUND);
+    assert_null(l);
+    env_close(&e);
+    test_path(path, e.path, ".kafka_cleanshutdown"); // which says nothing against the directory
+    assert_true(fixture_exists(path));
+    test_path(path, e.path, "none-3");
+    assert_false(fixture_exists(path));
+    env_open(&e);
+    env_stop(&e);
+}
+
 // Offsets that fall back end the log.
 static void test_offsets_that_fall(void **state)
 {
@@ -341,6 +382,8 @@ int main(void)
         cmocka_unit_test(test_junk_after_clean_stop),
         cmocka_unit_test(test_damaged_indexes),
         cmocka_unit_test(test_emptied_time_index),
+        cmocka_unit_test(test_missing_index_after_a_crash),
+        cmocka_unit_test(test_missing_folder),
         cmocka_unit_test(test_offsets_that_fall),
         cmocka_unit_test(test_epochs_and_producers_come_back),
         cmocka_unit_test(test_damaged_recovery_point),
