@@ -332,8 +332,7 @@ static ssize_t file_send(struct conn *c, const struct answer_piece *piece, size_
     *sendable = piece->len < SEND_QUANTUM ? piece->len : SEND_QUANTUM;
     ssize_t n = sendfile(c->fd, piece->fd, &position, *sendable);
     if (n == 0) {
-        log_warn("net", "closing %s: a log was cut while it was being sent", c->peer);
-        errno = EIO;
+        errno = ENODATA; // the file ends before what was announced
         return -1;
     }
     return n;
@@ -371,6 +370,15 @@ static struct exchange *output_head(struct conn *c)
     }
 }
 
+static void send_failed(struct conn *c, int error)
+{
+    c->broken = error != EAGAIN;
+    if (c->broken && error != EPIPE && error != ECONNRESET) { // a peer that goes away is nothing to tell
+        log_warn("net", "closing %s: an answer cannot be sent: %s", c->peer,
+                 error == ENODATA ? "a log was cut meanwhile" : strerror(error));
+    }
+}
+
 // Sends what is ready and what the socket takes. c->broken when it failed.
 static void conn_send(struct conn *c)
 {
@@ -384,7 +392,7 @@ static void conn_send(struct conn *c)
             continue;
         }
         if (n < 0) {
-            c->broken = errno != EAGAIN;
+            send_failed(c, errno);
             return;
         }
         sent_note(c, (size_t)n);

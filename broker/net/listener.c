@@ -212,6 +212,7 @@ static void connection_take(struct listener *l, int fd, const struct sockaddr_st
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (l->o.send_buffer_bytes >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &l->o.send_buffer_bytes, sizeof l->o.send_buffer_bytes);
     }
