@@ -2,6 +2,7 @@
 #
 # The front door. Everything built lies in build/, all paths are relative, so the checkout may lie anywhere.
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CTEST = ctest --output-on-failure --parallel $(JOBS) --test-dir
 # ThreadSanitizer needs the classic memory layout; where that cannot be asked for, it is tried without.
@@ -90,11 +91,11 @@ compat: build
 # One after the other, whatever -j says: each of them uses all processors by itself.
 test:
 	@tools/install-deps test
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory asan-unit
-	@$(MAKE) --no-print-directory tsan-unit
-	@$(MAKE) --no-print-directory compat
+	@$(MAKE) lint
+	@$(MAKE) check
+	@$(MAKE) asan-unit
+	@$(MAKE) tsan-unit
+	@$(MAKE) compat
 	@echo 'make test: all passed'
 
 demo: build
