@@ -4,6 +4,7 @@
 // 1 when it did not start, did not close its logs cleanly, or was told twice to stop, 2 for a wrong command line.
 #include "base/logging.h"
 #include "broker/broker.h"
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 enum {
     EXIT_USAGE = 2,
+    SAME_SIGNAL_S = 1,
 };
 
 struct command_line {
@@ -34,7 +36,7 @@ static const char help_text[] =
     "  --version              print the version and exit\n"
     "  --help                 print this and exit\n"
     "\n"
-    "SIGTERM or SIGINT stops it cleanly; a second one at once.\n";
+    "SIGTERM or SIGINT stops it cleanly; another one, a second later or more, at once.\n";
 
 // ---- command line ----
 
@@ -69,37 +71,46 @@ static bool log_level_set(const char *name)
     return false;
 }
 
-static bool argument_parse(int argc, char **argv, int *i, struct command_line *c)
+// NULL, and i at the last argument used; or what is wrong.
+static const char *argument_parse(int argc, char **argv, int *i, struct command_line *c)
 {
     const char *arg = argv[*i], *value;
     if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
         c->help = true;
-        return true;
+        return NULL;
     }
     if (strcmp(arg, "--version") == 0) {
         c->version = true;
-        return true;
+        return NULL;
     }
     if ((value = option_value(argc, argv, i, "--override")) != NULL) {
         c->overrides[c->n_overrides++] = value;
-        return true;
+        return NULL;
     }
     if ((value = option_value(argc, argv, i, "--log-level")) != NULL) {
-        return log_level_set(value);
+        return log_level_set(value) ? NULL : "allowed is debug, info, warn or error";
     }
-    if (arg[0] == '-' || c->file) {
-        return false;
+    if (strcmp(arg, "--override") == 0 || strcmp(arg, "--log-level") == 0) {
+        return "a value must follow";
+    }
+    if (arg[0] == '-') {
+        return "there is no such option";
+    }
+    if (c->file) {
+        return "only one configuration file is read";
     }
     c->file = arg;
-    return true;
+    return NULL;
 }
 
 static bool command_line_parse(int argc, char **argv, struct command_line *c)
 {
     for (int i = 1; i < argc; i++) {
         int at = i;
-        if (!argument_parse(argc, argv, &i, c)) {
-            fprintf(stderr, "ottla: cannot make sense of \"%s\"\n\n%s", argv[at], help_text);
+        const char *problem = argument_parse(argc, argv, &i, c);
+        if (problem) {
+            fprintf(stderr, "ottla: %s%s%s: %s; ottla --help lists the options\n", argv[at], i > at ? " " : "",
+                    i > at ? argv[i] : "", problem);
             return false;
         }
     }
@@ -127,12 +138,6 @@ static void warnings_print(const struct broker_config *config, int32_t from)
     }
 }
 
-static void exit_at_once(int signal_number)
-{
-    (void)signal_number;
-    _exit(EXIT_FAILURE);
-}
-
 // Blocked from the start, so that every thread inherits the mask and this one fetches them.
 static void signals_block(sigset_t *stop)
 {
@@ -145,17 +150,30 @@ static void signals_block(sigset_t *stop)
     pthread_sigmask(SIG_BLOCK, stop, NULL);
 }
 
-static void signal_await(const sigset_t *stop)
+// Ends the process at once when it is told to stop again. What comes within a second of the first is the same wish:
+// make and timeout(1), among others, send their signal to the process and then to its group.
+static void *signal_await_again(void *arg)
+{
+    const sigset_t *stop = arg;
+    const struct timespec same = {.tv_sec = SAME_SIGNAL_S};
+    while (sigtimedwait(stop, NULL, &same) > 0) {
+    }
+    int number = 0;
+    while (sigwait(stop, &number) != 0) {
+    }
+    _exit(EXIT_FAILURE);
+}
+
+static void signal_await(sigset_t *stop)
 {
     int number = 0;
     while (sigwait(stop, &number) != 0) {
     }
     log_info("main", "stopping: %s", strsignal(number));
-    struct sigaction now = {.sa_handler = exit_at_once};
-    sigaction(SIGTERM, &now, NULL);
-    sigaction(SIGINT, &now, NULL);
-    sigaction(SIGHUP, &now, NULL);
-    pthread_sigmask(SIG_UNBLOCK, stop, NULL);
+    pthread_t again;
+    if (pthread_create(&again, NULL, signal_await_again, stop) == 0) {
+        pthread_detach(again);
+    }
 }
 
 // "host:port", an IPv6 address in brackets.
@@ -188,7 +206,7 @@ static void ready_print(const struct broker *b, const struct broker_config *conf
     fflush(stdout);
 }
 
-static int run(struct broker_config *config, const sigset_t *stop)
+static int run(struct broker_config *config, sigset_t *stop)
 {
     struct broker *b;
     if (broker_open(config, os_real(), &b) != ERR_OK) {
