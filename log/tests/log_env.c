@@ -3,6 +3,7 @@
 // The environment of the tests of a log.
 #include "log/tests/log_env.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,6 +11,18 @@
 #include "base/tests/cmocka_all.h"
 #include "log/tests/batch_builder.h"
 #include "log/tests/fixture.h"
+
+int env_fsync(const struct os *os, int fd)
+{
+    struct test_os *t = os->ctx;
+    (void)fd;
+    t->calls[TEST_OS_FSYNC]++;
+    if (t->fail_from[TEST_OS_FSYNC] > 0 && t->calls[TEST_OS_FSYNC] >= t->fail_from[TEST_OS_FSYNC]) {
+        errno = t->fail_errno;
+        return -1;
+    }
+    return 0;
+}
 
 enum err env_try_open(struct env *e)
 {
@@ -34,6 +47,7 @@ void env_start(struct env *e)
 {
     *e = (struct env){.path = test_dir_new()};
     test_os_init(&e->os);
+    e->os.os.fsync = env_fsync;
     e->os.now_wall_ms = ENV_TIME_MS;
     arena_init(&e->scratch, 16 << 20);
     log_config_init(&e->config);

@@ -27,6 +27,8 @@ struct env {
 void env_start(struct env *e);
 // Closes what is open and removes the directory.
 void env_stop(struct env *e);
+// An fsync that is counted and fails on demand, but leaves the bytes in the page cache: no test cuts the power.
+int env_fsync(const struct os *os, int fd);
 // Closes the log and the directory and opens them again.
 void env_reopen(struct env *e);
 // The same as if the process had been killed: what was only in memory is lost. The directory is another one then.

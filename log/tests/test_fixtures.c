@@ -12,6 +12,7 @@
 #include "log/names.h"
 #include "log/scan.h"
 #include "log/tests/fixture.h"
+#include "log/tests/log_env.h"
 
 #define NOW_MS     1795365600000 // a little after Kafka wrote the newest of them
 #define FACTS_TEXT 128
@@ -82,6 +83,7 @@ static enum err open_found(void *ctx, const char *topic, int32_t partition)
 static void opened_start(struct opened *o, const struct fixture *f)
 {
     test_os_init(&o->os);
+    o->os.os.fsync = env_fsync;
     o->os.now_wall_ms = NOW_MS;
     log_config_init(&o->config);
     o->config.index_interval_bytes = f->index_interval_bytes;

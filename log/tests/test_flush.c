@@ -77,7 +77,8 @@ static int gate_fsync(const struct os *os, int fd)
         errno = EIO;
         return -1;
     }
-    return os_real()->fsync(os_real(), fd);
+    (void)fd;
+    return 0;
 }
 
 static void gate_start(struct gate *g)
