@@ -328,10 +328,7 @@ static void check_partition(const struct fixture *f, struct log *l, const json_t
     uuid_format(log_topic_id(l), id);
     assert_string_equal(id, json_text(expected, "topicId"));
     assert_int_equal(log_start_offset(l), json_int(expected, "earliest"));
-    // Only in `unclean` EXPECTED.json was made before the last run.
-    if (!f->killed) {
-        assert_int_equal(log_end_offset(l), json_int(expected, "highWatermark"));
-    }
+    assert_int_equal(log_end_offset(l), json_int(expected, "highWatermark"));
     if (f->old_format) {
         return;
     }
