@@ -17,6 +17,8 @@
 #include <stdatomic.h>
 
 #include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "base/logging.h"

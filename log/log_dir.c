@@ -36,6 +36,36 @@ static void dir_path(const struct log_dir *d, const char *name, char out[LOG_PAT
 
 // ---- entries -------------------------------------------------------------------------------------------------------
 
+static void entry_free_parts(struct log_dir_entry *e)
+{
+    free(e->name);
+    free(e->topic);
+    free(e);
+}
+
+// A new entry in the table; NULL without memory. Under `mu`.
+static struct log_dir_entry *entry_add(struct log_dir *d, const char *name, const char *topic, int32_t partition)
+{
+    struct log_dir_entry *e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        return NULL;
+    }
+    e->name = strdup(name);
+    e->topic = strdup(topic);
+    e->partition = partition;
+    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
+        e->values[kind] = -1;
+    }
+    if (e->name != NULL && e->topic != NULL) {
+        HASH_ADD_KEYPTR(hh, d->entries, e->name, strlen(e->name), e);
+    }
+    if (e->hh.tbl == NULL) {
+        entry_free_parts(e);
+        return NULL;
+    }
+    return e;
+}
+
 struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, int32_t partition)
 {
     char name[NAME_FOLDER_MAX];
@@ -46,25 +76,7 @@ struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, in
     mutex_lock(&d->mu);
     HASH_FIND_STR(d->entries, name, e);
     if (e == NULL) {
-        e = calloc(1, sizeof *e);
-        if (e != NULL) {
-            e->name = strdup(name);
-            e->topic = strdup(topic);
-        }
-        if (e == NULL || e->name == NULL || e->topic == NULL) {
-            if (e != NULL) {
-                free(e->name);
-                free(e->topic);
-                free(e);
-            }
-            mutex_unlock(&d->mu);
-            return NULL;
-        }
-        e->partition = partition;
-        for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
-            e->values[kind] = -1;
-        }
-        HASH_ADD_KEYPTR(hh, d->entries, e->name, strlen(e->name), e);
+        e = entry_add(d, name, topic, partition);
     }
     mutex_unlock(&d->mu);
     return e;
@@ -73,9 +85,7 @@ struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, in
 static void entry_free(struct log_dir *d, struct log_dir_entry *e)
 {
     HASH_DEL(d->entries, e);
-    free(e->name);
-    free(e->topic);
-    free(e);
+    entry_free_parts(e);
 }
 
 void log_dir_attach(struct log_dir *d, struct log_dir_entry *e, struct log *l)
