@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 static const char *const names[] = {
 #define ERR_NAME(name, text) [ERR_##name] = #name,
@@ -28,6 +29,11 @@ const char *err_name(enum err e)
 const char *err_text(enum err e)
 {
     return (size_t)e < err_count ? texts[e] : "unknown error";
+}
+
+const char *err_explain(enum err e)
+{
+    return e == ERR_IO && errno != 0 ? strerror(errno) : err_text(e);
 }
 
 enum err err_from_errno(int errnum)

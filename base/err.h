@@ -53,6 +53,10 @@ enum err {
 const char *err_name(enum err e);
 const char *err_text(enum err e);
 
+// The sentence for an operator, asked for right after the call that failed: for IO, which says little, the system's
+// words for errno ("Permission denied"), else err_text.
+const char *err_explain(enum err e);
+
 // Translates errno of a file operation: ENOSPC/EDQUOT -> NO_SPACE, ENOENT -> NOT_FOUND, EEXIST -> EXISTS,
 // ENOMEM -> NO_MEMORY, all else -> IO.
 enum err err_from_errno(int errnum);

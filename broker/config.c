@@ -163,7 +163,7 @@ static enum err file_read(const struct os *os, const char *path, struct broker_c
                                     CONFIG_FILE_MAX_BYTES));
     }
     if (err) {
-        return fail(c, arena_printf(&c->arena, "cannot read the configuration %s: %s", path, err_text(err)));
+        return fail(c, arena_printf(&c->arena, "cannot read the configuration %s: %s", path, err_explain(err)));
     }
     err = config_properties_parse(text, len, &c->arena, value_set, c, &bad_line, &why);
     free(text);

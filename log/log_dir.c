@@ -371,7 +371,7 @@ enum err log_dir_open(const struct os *os, const char *path, struct log_dir **ou
     d->codecs = codec_pool_new();
     enum err err = d->path == NULL || d->codecs == NULL ? ERR_NO_MEMORY : dir_load(d);
     if (err) {
-        log_error("log", "%s: cannot be used as a log directory: %s", path, err_text(err));
+        log_error("log", "%s: cannot be used as a log directory: %s", path, err_explain(err));
         dir_free(d);
         return err;
     }

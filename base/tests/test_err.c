@@ -29,6 +29,16 @@ static void test_unknown_value_has_text(void **state)
     assert_string_equal(err_text((enum err) - 1), "unknown error");
 }
 
+static void test_explained_by_the_system(void **state)
+{
+    (void)state;
+    errno = EACCES;
+    assert_string_equal(err_explain(ERR_IO), strerror(EACCES));
+    assert_string_equal(err_explain(ERR_LOCKED), err_text(ERR_LOCKED));
+    errno = 0;
+    assert_string_equal(err_explain(ERR_IO), err_text(ERR_IO));
+}
+
 static void test_from_errno(void **state)
 {
     (void)state;
@@ -46,6 +56,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_and_texts),
         cmocka_unit_test(test_unknown_value_has_text),
+        cmocka_unit_test(test_explained_by_the_system),
         cmocka_unit_test(test_from_errno),
     };
     return cmocka_run_group_tests_name("base/err", tests, NULL, NULL);

@@ -97,7 +97,9 @@ class CommandLine(unittest.TestCase):
         for args, words in ((["--override", "num.io.threads=abc"], ["num.io.threads", "abc", "1 to"]),
                             (["--override", "advertised.listeners=PLAINTEXT://0.0.0.0:9092"],
                              ["advertised.listeners", "0.0.0.0"]),
-                            (["/nowhere/server.properties"], ["/nowhere/server.properties"])):
+                            (["/nowhere/server.properties"], ["/nowhere/server.properties"]),
+                            (["/"], ["cannot read the configuration /: Is a directory"]),
+                            (["--override", "log.dirs=/dev/null/data"], ["/dev/null/data", "Not a directory"])):
             done = run(*args)
             self.assertEqual(done.returncode, 1, args)
             self.assertEqual(done.stdout, "")
