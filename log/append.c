@@ -222,7 +222,7 @@ static enum err append_roll_if_due(struct log *l, struct log_append *a, const st
 static enum err append_note_epochs(struct log *l, const struct log_append *a)
 {
     struct batch b;
-    enum err err = ERR_OK;
+    enum err err = epoch_cache_store(l->epochs); // what opening has trimmed must not come back behind new records
     for (size_t position = 0; position < a->len && !err; position += batch_size(&b)) {
         err = scan_header(a->data + position, a->len - position, &b);
         if (!err && b.leader_epoch >= 0 && b.leader_epoch > epoch_cache_latest(l->epochs)) {

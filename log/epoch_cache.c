@@ -28,6 +28,10 @@ struct epoch_cache {
     struct epoch_entry *entries;
     size_t count;
     size_t cap;
+    struct epoch_entry *stored; // what the file holds
+    size_t stored_count;
+    bool stored_known; // false until it was read or written
+    bool dirty;        // the entries have changed since they were last compared with the file
 };
 
 static void cache_lock(const struct epoch_cache *c)
@@ -73,7 +77,37 @@ static enum err cache_assign(struct epoch_cache *c, int32_t epoch, int64_t start
         c->count--;
     }
     c->entries[c->count++] = (struct epoch_entry){epoch, start_offset};
+    c->dirty = true;
     return ERR_OK;
+}
+
+// The file holds what the cache holds. Without memory the next store writes in any case.
+static void cache_note_stored(struct epoch_cache *c)
+{
+    struct epoch_entry *copy = realloc(c->stored, (c->count + 1) * sizeof *copy);
+    c->stored_known = copy != NULL;
+    if (copy == NULL) {
+        return;
+    }
+    if (c->count > 0) {
+        memcpy(copy, c->entries, c->count * sizeof *copy);
+    }
+    c->stored = copy;
+    c->stored_count = c->count;
+    c->dirty = false;
+}
+
+static bool cache_is_stored(const struct epoch_cache *c)
+{
+    if (!c->stored_known || c->stored_count != c->count) {
+        return false;
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->stored[i].epoch != c->entries[i].epoch || c->stored[i].start_offset != c->entries[i].start_offset) {
+            return false;
+        }
+    }
+    return true;
 }
 
 struct cache_loading {
@@ -99,6 +133,9 @@ static enum err cache_load(struct epoch_cache *c)
     c->os->close(c->os, fd);
     struct cache_loading l = {c, ERR_OK};
     enum err e = checkpoint_read(c->os, c->path, false, cache_load_entry, &l);
+    if (e == ERR_OK && l.err == ERR_OK) {
+        cache_note_stored(c);
+    }
     return e != ERR_OK ? e : l.err;
 }
 
@@ -135,6 +172,7 @@ void epoch_cache_free(struct epoch_cache *c)
     mutex_destroy(&c->mu);
     free(c->path);
     free(c->entries);
+    free(c->stored);
     free(c);
 }
 
@@ -146,9 +184,14 @@ void epoch_cache_detach(struct epoch_cache *c)
 
 enum err epoch_cache_store(struct epoch_cache *c)
 {
-    if (c->path == NULL) {
+    if (c->path == NULL || !c->dirty) {
         return ERR_OK;
     }
+    if (cache_is_stored(c)) {
+        c->dirty = false;
+        return ERR_OK;
+    }
+    c->stored_known = false;
     struct checkpoint_entry *lines = calloc(c->count + 1, sizeof *lines);
     if (lines == NULL) {
         return ERR_NO_MEMORY;
@@ -159,6 +202,9 @@ enum err epoch_cache_store(struct epoch_cache *c)
     }
     enum err e = checkpoint_write(c->os, c->path, lines, c->count);
     free(lines);
+    if (e == ERR_OK) {
+        cache_note_stored(c);
+    }
     return e;
 }
 
@@ -169,21 +215,20 @@ enum err epoch_cache_assign(struct epoch_cache *c, int32_t epoch, int64_t start_
     cache_lock(c);
     enum err e = cache_assign(c, epoch, start_offset, &changed);
     cache_unlock(c);
-    return e == ERR_OK && changed && store ? epoch_cache_store(c) : e;
+    return e == ERR_OK && store ? epoch_cache_store(c) : e;
 }
 
-enum err epoch_cache_truncate_end(struct epoch_cache *c, int64_t offset)
+static void cache_cut_end(struct epoch_cache *c, int64_t offset)
 {
-    size_t before = c->count;
     cache_lock(c);
     while (c->count > 0 && c->entries[c->count - 1].start_offset >= offset) {
         c->count--;
+        c->dirty = true;
     }
     cache_unlock(c);
-    return c->count != before ? epoch_cache_store(c) : ERR_OK;
 }
 
-enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset)
+static void cache_cut_start(struct epoch_cache *c, int64_t offset)
 {
     size_t first = 0; // the entry that holds at offset becomes the first one
     while (first + 1 < c->count && c->entries[first + 1].start_offset <= offset) {
@@ -191,13 +236,31 @@ enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset)
     }
     if (c->count == 0 || c->entries[first].start_offset > offset ||
         (first == 0 && c->entries[0].start_offset == offset)) {
-        return ERR_OK;
+        return;
     }
+    c->dirty = true;
     cache_lock(c);
     c->count -= first;
     memmove(c->entries, c->entries + first, c->count * sizeof *c->entries);
     c->entries[0].start_offset = offset;
     cache_unlock(c);
+}
+
+void epoch_cache_trim(struct epoch_cache *c, int64_t start_offset, int64_t end_offset)
+{
+    cache_cut_end(c, end_offset);
+    cache_cut_start(c, start_offset);
+}
+
+enum err epoch_cache_truncate_end(struct epoch_cache *c, int64_t offset)
+{
+    cache_cut_end(c, offset);
+    return epoch_cache_store(c);
+}
+
+enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset)
+{
+    cache_cut_start(c, offset);
     return epoch_cache_store(c);
 }
 

@@ -16,11 +16,16 @@ enum err epoch_cache_open(const struct os *os, const char *dir, struct epoch_cac
 void epoch_cache_free(struct epoch_cache *c);
 // assign: ignored when the latest entry has this epoch from an offset not above start_offset; else entries at the end
 // with a higher or equal epoch or start offset give way. truncate_end: entries that start at or above offset go.
-// truncate_start: the entry that holds at offset starts there, those before it go. The file is written when the cache
-// changed (`store` false: only in memory, during recovery). After an error the file is older than the memory.
+// truncate_start: the entry that holds at offset starts there, those before it go. The file is written when it does
+// not hold what the cache holds (`store` false: only in memory, during recovery). After an error the file is older
+// than the memory.
 enum err epoch_cache_assign(struct epoch_cache *c, int32_t epoch, int64_t start_offset, bool store) WARN_UNUSED;
 enum err epoch_cache_truncate_end(struct epoch_cache *c, int64_t offset) WARN_UNUSED;
 enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset) WARN_UNUSED;
+// Both cuts at opening, in memory only: a start that changes nothing writes nothing. The next store writes them; it
+// must come before anything is appended.
+void epoch_cache_trim(struct epoch_cache *c, int64_t start_offset, int64_t end_offset);
+// Writes the file unless it holds this already.
 enum err epoch_cache_store(struct epoch_cache *c) WARN_UNUSED;
 // The folder was renamed (log deletion): later stores go nowhere.
 void epoch_cache_detach(struct epoch_cache *c);

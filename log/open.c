@@ -308,8 +308,8 @@ static enum err open_load(struct log *l)
     }
     bool trusted = l->dir->was_clean && !recovered;
     open_set_offsets(l, end_offset, trusted ? end_offset : max_of(values[CHECKPOINT_RECOVERY_POINT], 0));
-    err = epoch_cache_truncate_end(l->epochs, end_offset);
-    return err ? err : epoch_cache_truncate_start(l->epochs, log_start_offset(l));
+    epoch_cache_trim(l->epochs, log_start_offset(l), end_offset);
+    return ERR_OK;
 }
 
 enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,

@@ -163,6 +163,25 @@ static void test_open(void **state)
     assert_null(f->cache);
 }
 
+// A start that finds everything as it was writes nothing, although the last epoch has no records yet.
+static void test_trim_writes_with_the_next_change(void **state)
+{
+    struct fixture *f = *state;
+    reopen(f, "0\n2\n2 10\n5 40\n", ERR_OK);
+    int writes = f->os.calls[TEST_OS_RENAME];
+    epoch_cache_trim(f->cache, 10, 40);
+    assert_int_equal(epoch_cache_latest(f->cache), 2);
+    assign(f, 5, 40);
+    assert_int_equal(f->os.calls[TEST_OS_RENAME], writes);
+    check_file(f, "0\n2\n2 10\n5 40\n");
+    // ... but what was trimmed does not come back behind new records
+    epoch_cache_trim(f->cache, 20, 40);
+    assert_int_equal(epoch_cache_store(f->cache), ERR_OK);
+    check_file(f, "0\n1\n2 20\n");
+    assert_int_equal(epoch_cache_store(f->cache), ERR_OK);
+    assert_int_equal(f->os.calls[TEST_OS_RENAME], writes + 1);
+}
+
 static void test_detached_writes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -256,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lookup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_truncate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trim_writes_with_the_next_change, setup, teardown),
         cmocka_unit_test_setup_teardown(test_detached_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_write_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kafka_files, setup, teardown),
