@@ -13,7 +13,7 @@ struct replica_manager;
 
 struct replica_manager_options {
     const struct os *os;
-    struct log_dir *dir; // opened by the caller, closed by replica_manager_close
+    struct log_dir *dir; // opened and closed by the caller
     struct pool *pool;
     int32_t broker_id;
     int recovery_threads;                 // num.recovery.threads.per.data.dir
