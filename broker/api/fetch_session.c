@@ -415,6 +415,7 @@ static int16_t session_begin(struct fetch_sessions *c, const struct fetch_reques
     if (s->by_id != by_id) {
         return KAFKA_ERROR_FETCH_SESSION_TOPIC_ID_ERROR;
     }
+    s->epoch = next_epoch(s->epoch); // first: an older request that still waits must not look at what goes now
     bool ok = session_update(c, s, in);
     if (ok && s->count > 0) {
         ok = session_copy(s, a, out);
@@ -424,7 +425,6 @@ static int16_t session_begin(struct fetch_sessions *c, const struct fetch_reques
         return ok ? KAFKA_ERROR_NONE : KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     }
     session_touch(c, s, now_ms);
-    s->epoch = next_epoch(s->epoch);
     s->refs++;
     out->session = s;
     return KAFKA_ERROR_NONE;

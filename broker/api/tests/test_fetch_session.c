@@ -231,6 +231,24 @@ static void test_a_session_that_went_on_refuses_the_older_answer(void **state)
     scene_close(&s);
 }
 
+static void test_an_emptied_session_refuses_the_older_answer(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_open(&s, 10);
+    int32_t id = create(&s, 2);
+    assert_int_equal(begin(&s, id, 1, 0, 0), KAFKA_ERROR_NONE);
+    struct fetch_session_use first = s.use;
+    s.use.session = NULL;
+    assert_int_equal(begin(&s, id, 2, 0, 2), KAFKA_ERROR_NONE); // removes all that the first one still reads
+    assert_null(s.use.session);
+    s.in.session_epoch = 1;
+    assert_int_equal(fetch_session_end(s.cache, &first, &s.in, s.outs, s.changed),
+                     KAFKA_ERROR_INVALID_FETCH_SESSION_EPOCH);
+    fetch_session_unref(s.cache, first.session);
+    scene_close(&s);
+}
+
 static void test_a_session_in_use_outlives_its_end(void **state)
 {
     (void)state;
@@ -327,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_session_is_closed),
         cmocka_unit_test(test_ids_and_epochs_are_checked),
         cmocka_unit_test(test_a_session_that_went_on_refuses_the_older_answer),
+        cmocka_unit_test(test_an_emptied_session_refuses_the_older_answer),
         cmocka_unit_test(test_a_session_in_use_outlives_its_end),
         cmocka_unit_test(test_topics_by_id),
         cmocka_unit_test(test_a_full_cache_declines_young_equals),
