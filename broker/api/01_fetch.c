@@ -233,6 +233,14 @@ static bool follower_known(const struct request *r, const struct fetch_part *p, 
     return false;
 }
 
+static void part_release_file(struct fetch_part *p)
+{
+    if (p->read.read.file != NULL) {
+        log_file_unref(p->read.read.file);
+        p->read.read.file = NULL;
+    }
+}
+
 static int16_t part_aborted(struct request *r, struct fetch_part *p)
 {
     struct log_aborted_txn *aborted = NULL;
@@ -306,6 +314,7 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
         error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
     }
     if (error_code != KAFKA_ERROR_NONE) {
+        part_release_file(p); // its answer carries no records that could take the reference along
         out_reset(p->out, p->want->in->partition);
         p->out->error_code = error_code;
         return;
@@ -322,11 +331,7 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
 static void run_release_files(struct fetch_run *run)
 {
     for (int32_t i = 0; i < run->parts_count; i++) {
-        struct fetch_part *p = &run->parts[i];
-        if (p->read.read.file != NULL) {
-            log_file_unref(p->read.read.file);
-            p->read.read.file = NULL;
-        }
+        part_release_file(&run->parts[i]);
     }
 }
 
