@@ -156,6 +156,22 @@ static void api_fill(struct broker *b)
         .default_replication_factor = c->default_replication_factor,
         .auto_create_topics = c->auto_create_topics,
         .delete_topics = c->delete_topics,
+        .offsets_topic =
+            {
+                .partitions = c->offsets_topic_num_partitions,
+                .replication_factor = c->offsets_topic_replication_factor,
+                .segment_bytes = c->offsets_topic_segment_bytes,
+                .replication_factor_key = "offsets.topic.replication.factor",
+            },
+        .transactions_topic =
+            {
+                .partitions = c->transaction_log_num_partitions,
+                .replication_factor = c->transaction_log_replication_factor,
+                .segment_bytes = c->transaction_log_segment_bytes,
+                .min_insync_replicas = c->transaction_log_min_isr,
+                .uncompressed = true,
+                .replication_factor_key = "transaction.state.log.replication.factor",
+            },
         .topic_defaults = &b->topic_defaults,
     };
     b->api = (struct api_context){

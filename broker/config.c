@@ -82,6 +82,23 @@ static const struct binding bindings[] = {
     BIND("replica.high.watermark.checkpoint.interval.ms", high_watermark_checkpoint_interval_ms),
     BIND("producer.id.expiration.ms", producer_id_expiration_ms),
     BIND("producer.id.expiration.check.interval.ms", producer_id_expiration_check_interval_ms),
+    BIND("group.min.session.timeout.ms", group_min_session_timeout_ms),
+    BIND("group.max.session.timeout.ms", group_max_session_timeout_ms),
+    BIND("group.initial.rebalance.delay.ms", group_initial_rebalance_delay_ms),
+    BIND("group.max.size", group_max_size),
+    BIND("offset.metadata.max.bytes", offset_metadata_max_bytes),
+    BIND("offsets.retention.minutes", offsets_retention_minutes),
+    BIND("offsets.retention.check.interval.ms", offsets_retention_check_interval_ms),
+    BIND("offsets.commit.timeout.ms", offsets_commit_timeout_ms),
+    BIND("offsets.commit.required.acks", offsets_commit_required_acks),
+    BIND("offsets.load.buffer.size", offsets_load_buffer_size),
+    BIND("offsets.topic.num.partitions", offsets_topic_num_partitions),
+    BIND("offsets.topic.replication.factor", offsets_topic_replication_factor),
+    BIND("offsets.topic.segment.bytes", offsets_topic_segment_bytes),
+    BIND("transaction.state.log.num.partitions", transaction_log_num_partitions),
+    BIND("transaction.state.log.replication.factor", transaction_log_replication_factor),
+    BIND("transaction.state.log.segment.bytes", transaction_log_segment_bytes),
+    BIND("transaction.state.log.min.isr", transaction_log_min_isr),
     BIND("broker.rack", rack),
     BIND("compression.type", compression_type),
 };
@@ -196,10 +213,11 @@ static enum err overrides_apply(const char *const *overrides, int n, struct brok
 static void defaults_apply(bool laptop, struct broker_config *c)
 {
     static const char *const laptop_defaults[][2] = {
-        {"listeners", "PLAINTEXT://127.0.0.1:9092"},
-        {"log.dir", "./ottla-data"},
-        {"socket.send.buffer.bytes", "-1"},
-        {"socket.receive.buffer.bytes", "-1"},
+        // A machine alone.
+        {"listeners", "PLAINTEXT://127.0.0.1:9092"}, {"log.dir", "./ottla-data"},
+        {"socket.send.buffer.bytes", "-1"},          {"socket.receive.buffer.bytes", "-1"},
+        {"offsets.topic.replication.factor", "1"},   {"transaction.state.log.replication.factor", "1"},
+        {"transaction.state.log.min.isr", "1"},
     };
     for (int32_t i = 0; i < config_key_count(); i++) {
         if (!c->given[i]) {
@@ -270,6 +288,7 @@ static void field_fill(struct broker_config *c, const struct binding *b)
     void *field = (char *)c + b->field;
     int64_t n = 0;
     int32_t n32;
+    int16_t n16;
     bool ok = true;
     switch (k->type) {
     case CONFIG_BOOLEAN:
@@ -295,6 +314,11 @@ static void field_fill(struct broker_config *c, const struct binding *b)
         memcpy(field, &text, sizeof text);
         break;
     case CONFIG_SHORT:
+        ASSERT(b->size == sizeof n16);
+        ok = config_parse_integer(text, &n);
+        n16 = (int16_t)n;
+        memcpy(field, &n16, sizeof n16);
+        break;
     case CONFIG_LIST:
     case CONFIG_CLASS:
     case CONFIG_PASSWORD:
@@ -538,6 +562,13 @@ static enum err pairs_check(struct broker_config *c)
                                         broker_config_value(c, pairs[i].smaller), pairs[i].larger,
                                         broker_config_value(c, pairs[i].larger)));
         }
+    }
+    int32_t replicas = c->offsets_topic_replication_factor;
+    if (c->offsets_commit_required_acks < -1 || c->offsets_commit_required_acks > replicas) {
+        return fail(c, arena_printf(&c->arena,
+                                    "offsets.commit.required.acks=%d: allowed is -1 to "
+                                    "offsets.topic.replication.factor=%d",
+                                    c->offsets_commit_required_acks, (int)replicas));
     }
     int64_t queued = integer_of(c, "queued.max.request.bytes");
     if (queued > 0 && queued < c->socket_request_max_bytes) {

@@ -89,6 +89,25 @@ struct broker_config {
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;
+    // Consumer groups.
+    int32_t group_min_session_timeout_ms;
+    int32_t group_max_session_timeout_ms;
+    int32_t group_initial_rebalance_delay_ms;
+    int32_t group_max_size;
+    int32_t offset_metadata_max_bytes;
+    int32_t offsets_retention_minutes;
+    int64_t offsets_retention_check_interval_ms;
+    int32_t offsets_commit_timeout_ms;
+    int16_t offsets_commit_required_acks;
+    int32_t offsets_load_buffer_size;
+    // The internal topics.
+    int32_t offsets_topic_num_partitions;
+    int16_t offsets_topic_replication_factor;
+    int32_t offsets_topic_segment_bytes;
+    int32_t transaction_log_num_partitions;
+    int16_t transaction_log_replication_factor;
+    int32_t transaction_log_segment_bytes;
+    int32_t transaction_log_min_isr;
     // Texts and lists, all in the arena.
     const char *rack;             // broker.rack; NULL = none
     const char *log_dir;          // the one log directory, as written

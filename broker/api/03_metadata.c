@@ -3,8 +3,8 @@
 // Metadata (3), v0-12: brokers, controller, topics with their leaders; creates missing topics when the request and the
 // broker allow it. Like Kafka it answers LEADER_NOT_AVAILABLE for a topic that is being created; the client's retry
 // finds it. v12 looks topics up by id: as soon as one entry has an id, entries with only a name are ignored.
-#include "base/logging.h"
 #include "broker/api/apis.h"
+#include "broker/api/auto_create.h"
 #include "broker/api/key_map.h"
 
 #include <limits.h>
@@ -126,29 +126,6 @@ static bool name_collides(const struct metadata *m, struct slice name)
     return false;
 }
 
-// Asks the control thread for the topic and does not wait. A full queue is not told to the client either: its retry
-// asks again.
-static void request_creation(struct request *r, struct slice name)
-{
-    struct cluster_job *job;
-    if (cluster_job_new(CLUSTER_CREATE_TOPICS, &job) != ERR_OK) {
-        return;
-    }
-    job->auto_create = true;
-    job->creates = arena_array(&job->arena, 1, sizeof *job->creates);
-    if (job->creates != NULL) {
-        job->creates_count = 1;
-        job->creates[0].name = arena_strndup(&job->arena, name.data, name.len);
-        job->creates[0].name_len = name.len;
-        job->creates[0].num_partitions = -1;
-        job->creates[0].replication_factor = -1;
-        if (job->creates[0].name == NULL || cluster_job_submit(r->ctx->cluster, job) != ERR_OK) {
-            log_debug("api", "creation of a topic by a metadata request was not queued");
-        }
-    }
-    cluster_job_unref(job);
-}
-
 static int16_t missing_topic_error(struct request *r, struct slice name, bool *create)
 {
     const struct metadata_request *in = r->in;
@@ -157,7 +134,7 @@ static int16_t missing_topic_error(struct request *r, struct slice name, bool *c
     if (!topic_name_valid((const char *)name.data, name.len, &why)) {
         return KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
     }
-    if (!r->ctx->options->auto_create_topics || !in->allow_auto_topic_creation || topic_name_internal(name)) {
+    if (!r->ctx->options->auto_create_topics || !in->allow_auto_topic_creation) {
         return KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
     if (name_collides(r->metadata, name)) {
@@ -204,7 +181,7 @@ static bool fill_by_name(struct request *r, struct metadata_response *out)
             }
             fill_error(o, name, NULL, error_code);
             if (create) {
-                request_creation(r, name);
+                auto_create_topic(r, name);
             }
         }
     }

@@ -17,6 +17,7 @@
     X(1, 0, 17, api_fetch, api_fetch_abort, API_CUT_SHORT)                                                             \
     X(2, 0, 9, api_list_offsets, api_list_offsets_abort, 0)                                                            \
     X(3, 0, 12, api_metadata, api_no_abort, 0)                                                                         \
+    X(10, 0, 6, api_find_coordinator, api_no_abort, 0)                                                                 \
     X(18, 0, 4, api_api_versions, api_no_abort, 0)                                                                     \
     X(19, 0, 7, api_create_topics, topic_job_end, 0)                                                                   \
     X(20, 0, 6, api_delete_topics, topic_job_end, 0)                                                                   \

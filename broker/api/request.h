@@ -62,6 +62,16 @@ struct api_context {
     struct log_limit *refusals; // bounds the log lines about bad requests
 };
 
+// How an internal topic is made when it is first needed.
+struct internal_topic {
+    int32_t partitions;
+    int16_t replication_factor;
+    int32_t segment_bytes;
+    int32_t min_insync_replicas; // 0: the topic has no setting of its own
+    bool uncompressed;           // else as its writer compresses
+    const char *replication_factor_key;
+};
+
 // The broker-wide settings handlers act on.
 struct api_options {
     int32_t broker_id;
@@ -70,6 +80,8 @@ struct api_options {
     int32_t default_replication_factor;
     bool auto_create_topics;                   // auto.create.topics.enable
     bool delete_topics;                        // delete.topic.enable
+    struct internal_topic offsets_topic;       // __consumer_offsets
+    struct internal_topic transactions_topic;  // __transaction_state
     const struct topic_config *topic_defaults; // of server.properties; `set` marks the keys the file gives
 };
 

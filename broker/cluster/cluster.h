@@ -163,9 +163,12 @@ void cluster_job_detach(struct cluster_job *j, struct wait_link *link);
 // Kafka's rules for topic names: 1..249 of [a-zA-Z0-9._-], not "." or "..". *why is a static sentence part.
 bool topic_name_valid(const char *name, size_t len, const char **why);
 // Topics the brokers themselves keep; flagged as internal even while they do not exist.
+#define TOPIC_CONSUMER_OFFSETS  "__consumer_offsets"
+#define TOPIC_TRANSACTION_STATE "__transaction_state"
 static inline bool topic_name_internal(struct slice name)
 {
-    return slice_equal(name, slice_str("__consumer_offsets")) || slice_equal(name, slice_str("__transaction_state"));
+    return slice_equal(name, slice_str(TOPIC_CONSUMER_OFFSETS)) ||
+           slice_equal(name, slice_str(TOPIC_TRANSACTION_STATE));
 }
 
 #endif

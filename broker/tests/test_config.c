@@ -116,16 +116,16 @@ static void test_warnings(void **state)
     (void)state;
     struct broker_config c;
     assert_int_equal(load(&c,
-                          "num.partitons=3\noffsets.retention.minutes=10\nlistener.name.x.ssl.client.auth=none\n"
-                          "num.partitions=2\ngroup.max.size=5\n",
+                          "num.partitons=3\nbackground.threads=10\nlistener.name.x.ssl.client.auth=none\n"
+                          "num.partitions=2\ngroup.coordinator.threads=5\n",
                           NULL),
                      ERR_OK);
     assert_int_equal(c.warnings_count, 3);
     assert_non_null(strstr(c.warnings[0], "num.partitons"));
     assert_non_null(strstr(c.warnings[1], "listener.name.x.ssl.client.auth"));
     // One for all the keys of Kafka that have no effect.
-    assert_non_null(strstr(c.warnings[2], "offsets.retention.minutes"));
-    assert_non_null(strstr(c.warnings[2], "group.max.size"));
+    assert_non_null(strstr(c.warnings[2], "background.threads"));
+    assert_non_null(strstr(c.warnings[2], "group.coordinator.threads"));
     assert_null(strstr(c.warnings[2], "num.partitions"));
     broker_config_release(&c);
 }
@@ -325,6 +325,7 @@ static const char *other_value(const struct config_key *k, char buf[64])
     switch (k->type) {
     case CONFIG_BOOLEAN:
         return strcmp(k->default_value, "true") == 0 ? "false" : "true";
+    case CONFIG_SHORT:
     case CONFIG_INT:
     case CONFIG_LONG:
         if (!k->default_value || !config_parse_integer(k->default_value, &n)) {

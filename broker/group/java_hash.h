@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which partition of an internal topic an id belongs to: Kafka takes Java's String.hashCode of the id, which works on
+// UTF-16 code units, and of that the absolute value modulo the number of partitions.
+#ifndef OTTLA_GROUP_JAVA_HASH_H
+#define OTTLA_GROUP_JAVA_HASH_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+// id is UTF-8; a malformed byte counts as U+FFFD, which is what Java makes of it.
+int32_t java_string_hash(struct slice id);
+// partitions > 0. The absolute value of the smallest number is 0 here.
+int32_t java_string_partition(struct slice id, int32_t partitions);
+
+#endif
