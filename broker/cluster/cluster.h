@@ -75,14 +75,16 @@ struct loop *cluster_loop(struct cluster *c); // the control thread's
 const struct metadata *cluster_metadata(struct cluster *c);
 
 // ---------------------------------------------------------------------------------------------------------------
-// Jobs: topic creation and deletion, producer ids. A job is counted: the submitting request holds one reference and
-// the control thread another, so a connection may die while its job runs. The wait is counted down by one when the
-// job is done, provided the job is still linked; a requester that goes away calls cluster_job_detach.
+// Jobs: topic creation and deletion, producer ids, offsets in the tree. A job is counted: the submitting request holds
+// one reference and the control thread another, so a connection may die while its job runs. The wait is counted down by
+// one when the job is done, provided the job is still linked; a requester that goes away calls cluster_job_detach.
 
 enum cluster_job_type {
     CLUSTER_CREATE_TOPICS,
     CLUSTER_DELETE_TOPICS,
     CLUSTER_PRODUCER_IDS,
+    CLUSTER_CONSUMER_OFFSETS_READ,
+    CLUSTER_CONSUMER_OFFSETS_WRITE,
 };
 
 struct topic_assignment {
@@ -123,6 +125,16 @@ struct topic_delete {
     const char *error_message;
 };
 
+// An offset of a consumer that keeps it in the tree (OffsetCommit and OffsetFetch v0).
+struct consumer_offset {
+    const char *group; // a name with '/', or too long for a path: ERR_INVALID
+    const char *topic;
+    int32_t partition;
+    int64_t offset; // to be written, or as read; -1 when there is none
+    // out
+    enum err err; // ERR_NOT_FOUND: nothing is kept for it
+};
+
 struct cluster_job {
     enum cluster_job_type type;
     struct arena arena; // everything below lies in it
@@ -135,6 +147,9 @@ struct cluster_job {
     // CLUSTER_PRODUCER_IDS: one block of /latest_producer_id_block
     int64_t producer_id_first;
     int32_t producer_id_count;
+    // CLUSTER_CONSUMER_OFFSETS_*
+    struct consumer_offset *consumer_offsets;
+    int32_t consumer_offsets_count;
     enum err err; // of the whole job: OK, CLOSED, IO, ...
     // private
     struct mailbox_item item;

@@ -192,6 +192,7 @@ void create_job_begin(struct cluster *c, struct cluster_job *j); // job_create.c
 bool create_job_settled(const struct cluster *c, const struct cluster_job *j);
 void delete_job_begin(struct cluster *c, struct cluster_job *j); // job_delete.c
 bool delete_job_settled(const struct cluster_job *j);
-void producer_ids_job_begin(struct cluster *c, struct cluster_job *j); // job_producer_ids.c
+void producer_ids_job_begin(struct cluster *c, struct cluster_job *j);     // job_producer_ids.c
+void consumer_offsets_job_begin(struct cluster *c, struct cluster_job *j); // job_consumer_offsets.c
 
 #endif

@@ -92,6 +92,10 @@ void jobs_next(struct cluster *c)
         case CLUSTER_PRODUCER_IDS:
             producer_ids_job_begin(c, j);
             break;
+        case CLUSTER_CONSUMER_OFFSETS_READ:
+        case CLUSTER_CONSUMER_OFFSETS_WRITE:
+            consumer_offsets_job_begin(c, j);
+            break;
         }
     }
 }

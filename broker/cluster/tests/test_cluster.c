@@ -373,6 +373,54 @@ static void test_producer_ids_are_never_given_twice(void **state)
     cluster_rig_release(&r);
 }
 
+static void offsets_run(struct cluster_rig *r, enum cluster_job_type type, struct consumer_offset *offsets,
+                        int32_t count)
+{
+    struct cluster_job *j;
+    assert_int_equal(cluster_job_new(type, &j), ERR_OK);
+    j->consumer_offsets = offsets;
+    j->consumer_offsets_count = count;
+    cluster_rig_run(r, j);
+    assert_int_equal(j->err, ERR_OK);
+    cluster_job_unref(j);
+}
+
+static void test_offsets_in_the_tree(void **state)
+{
+    (void)state;
+    struct cluster_rig r;
+    cluster_rig_init(&r);
+    cluster_rig_start(&r);
+    struct consumer_offset put[] = {
+        {.group = "g", .topic = "t", .partition = 0, .offset = 7},
+        {.group = "g", .topic = "t", .partition = 1, .offset = INT64_MIN},
+        {.group = "no/name", .topic = "t", .partition = 0, .offset = 1},
+    };
+    offsets_run(&r, CLUSTER_CONSUMER_OFFSETS_WRITE, put, 3);
+    assert_int_equal(put[0].err, ERR_OK);
+    assert_int_equal(put[1].err, ERR_OK);
+    assert_int_equal(put[2].err, ERR_INVALID);
+    put[0].offset = 8; // the node is there now
+    offsets_run(&r, CLUSTER_CONSUMER_OFFSETS_WRITE, put, 1);
+    assert_int_equal(put[0].err, ERR_OK);
+    cluster_rig_stop(&r);
+    cluster_rig_start(&r);
+    struct consumer_offset got[] = {
+        {.group = "g", .topic = "t", .partition = 0},
+        {.group = "g", .topic = "t", .partition = 1},
+        {.group = "g", .topic = "t", .partition = 2},
+        {.group = "h", .topic = "t", .partition = 0},
+    };
+    offsets_run(&r, CLUSTER_CONSUMER_OFFSETS_READ, got, 4);
+    assert_int_equal(got[0].err, ERR_OK);
+    assert_int_equal(got[0].offset, 8);
+    assert_true(got[1].offset == INT64_MIN);
+    assert_int_equal(got[2].err, ERR_NOT_FOUND);
+    assert_int_equal(got[2].offset, -1);
+    assert_int_equal(got[3].err, ERR_NOT_FOUND);
+    cluster_rig_release(&r);
+}
+
 static void test_deletions_refused(void **state)
 {
     (void)state;
@@ -544,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_failing_log_directory),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_producer_ids_are_never_given_twice),
+        cmocka_unit_test(test_offsets_in_the_tree),
         cmocka_unit_test(test_deletions_refused),
         cmocka_unit_test(test_two_creations_at_once),
         cmocka_unit_test(test_jobs_end_with_the_cluster),
