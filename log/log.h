@@ -18,6 +18,7 @@
 #define OTTLA_LOG_LOG_H
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/err.h"
 #include "base/os.h"
 #include "base/slice.h"
@@ -235,6 +236,67 @@ enum err log_offset_of_max_time(struct log *l, int64_t max_offset, int64_t *offs
 // ListOffsets v0: segment base offsets (and the end), newest first, by modification time; at most max of them.
 enum err log_offsets_before(struct log *l, int64_t ts, int64_t end_offset, int32_t max, struct arena *a,
                             int64_t **offsets, int32_t *count) WARN_UNUSED; // [any]
+
+// ---------------------------------------------------------------------------------------------------------------
+// Records as keys and values: what coordinators write and load
+
+// Builds one uncompressed batch of magic 2 with CreateTime. Offsets and leader epoch are stamped by log_append.
+struct log_batch_writer {
+    struct writer bytes; // the batch so far; base offset 0
+    int64_t timestamp_ms;
+    int32_t count;
+};
+
+// What the header says of the producer.
+struct log_batch_producer {
+    int64_t id;            // -1 = none
+    int16_t epoch;         // -1 = none
+    int32_t base_sequence; // -1 = none; Kafka's batches of offset commits say 0 even without a producer
+    bool transactional;
+};
+#define LOG_BATCH_NO_PRODUCER ((struct log_batch_producer){-1, -1, -1, false})
+
+// The batch never grows beyond limit bytes. All records carry timestamp_ms.
+void log_batch_writer_init(struct log_batch_writer *b, int64_t timestamp_ms, size_t limit);
+void log_batch_writer_release(struct log_batch_writer *b);
+// A slice whose data is NULL is null. Bytes are copied.
+void log_batch_writer_add(struct log_batch_writer *b, struct slice key, struct slice value);
+// Completes header and CRC; at least one record was added. *data stays the writer's and may be stamped by log_append.
+// ERR_TOO_LARGE: the limit was reached on the way (or memory ended).
+enum err log_batch_writer_finish(struct log_batch_writer *b, struct log_batch_producer producer, uint8_t **data,
+                                 size_t *len) WARN_UNUSED;
+
+// A batch that is being read.
+struct log_batch_view {
+    int64_t base_offset;
+    int64_t last_offset;
+    int64_t producer_id; // -1 = none
+    int16_t producer_epoch;
+    bool transactional;
+    bool control; // its record is a marker, not data
+};
+
+struct log_record_view {
+    int64_t offset;
+    int64_t timestamp;
+    struct slice key;   // NULL = null
+    struct slice value; // NULL = null
+};
+
+// Keys and values are valid during the call. An error ends the walk and is returned.
+typedef enum err log_record_fn(void *ctx, const struct log_batch_view *batch, const struct log_record_view *record);
+
+#define LOG_BATCH_UNPACKED_MAX (256 << 20)
+
+// Every record of the whole batches in `data`, compressed ones too (unpacked in memory: at most
+// LOG_BATCH_UNPACKED_MAX bytes each); what follows the last whole batch is left alone, *consumed says from where.
+// ERR_CORRUPT: damaged header or CRC. ERR_UNSUPPORTED: magic 0 or 1. ERR_INVALID_RECORD, ERR_UNSUPPORTED_CODEC,
+// ERR_TOO_LARGE, ERR_NO_MEMORY, or what fn answered.
+enum err log_batches_each(struct slice data, log_record_fn *fn, void *ctx, size_t *consumed) WARN_UNUSED;
+// Every record with from <= offset < end. Reads `buffer_size` bytes at a time, more for a larger batch. Errors of
+// log_read, of reading, and as above.
+enum err log_records_each(struct log *l, int64_t from, int64_t end, size_t buffer_size, log_record_fn *fn,
+                          void *ctx) WARN_UNUSED; // [any] [disk]
 
 // ---------------------------------------------------------------------------------------------------------------
 // Leader epochs (KIP-101, KIP-279)

@@ -33,6 +33,7 @@
 
 #include "base/arena.h"
 #include "base/logging.h"
+#include "log/log.h"
 
 struct group;
 
@@ -252,9 +253,7 @@ struct group_write {
     const struct group_record *records;
     int32_t records_count;
     bool acks_none; // need not wait for replicas: feed GROUP_WRITTEN as soon as it is in the local log
-    // Of a transactional commit: the batch carries them, is transactional and has base sequence 0. Else -1 and -1.
-    int64_t producer_id;
-    int16_t producer_epoch;
+    struct log_batch_producer producer; // for log_batch_writer_finish
 };
 
 struct group_log {
