@@ -33,6 +33,7 @@ struct broker {
     bool background; // the replica manager's timers run on the control loop
     struct producer_ids *producer_ids;
     struct fetch_sessions *fetch_sessions;
+    struct coordinator *groups;
     struct api_options api_options;
     struct api_context api;
     struct log_limit refusals;
@@ -146,6 +147,18 @@ static void topic_defaults_fill(const struct broker_config *c, struct topic_conf
     }
 }
 
+static struct group_options group_options_of(const struct broker_config *c)
+{
+    return (struct group_options){
+        .min_session_timeout_ms = c->group_min_session_timeout_ms,
+        .max_session_timeout_ms = c->group_max_session_timeout_ms,
+        .initial_rebalance_delay_ms = c->group_initial_rebalance_delay_ms,
+        .max_size = c->group_max_size,
+        .offset_metadata_max = c->offset_metadata_max_bytes,
+        .offsets_retention_ms = (int64_t)c->offsets_retention_minutes * 60 * 1000,
+    };
+}
+
 static void api_fill(struct broker *b)
 {
     const struct broker_config *c = b->config;
@@ -156,6 +169,7 @@ static void api_fill(struct broker *b)
         .default_replication_factor = c->default_replication_factor,
         .auto_create_topics = c->auto_create_topics,
         .delete_topics = c->delete_topics,
+        .group = group_options_of(c),
         .offsets_topic =
             {
                 .partitions = c->offsets_topic_num_partitions,
@@ -180,6 +194,7 @@ static void api_fill(struct broker *b)
         .replicas = b->replicas,
         .producer_ids = b->producer_ids,
         .fetch_sessions = b->fetch_sessions,
+        .groups = b->groups,
         .pool = b->pool,
         .options = &b->api_options,
         .refusals = &b->refusals,
@@ -237,6 +252,27 @@ static enum err replicas_open(struct broker *b)
     b->logs_clean = false; // until they are closed
     if (e != ERR_OK) {
         log_error("broker", "cannot load the logs in %s: %s", c->log_dir, err_text(e));
+    }
+    return e;
+}
+
+static enum err groups_open(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    enum err e = coordinator_open(
+        &(struct coordinator_options){
+            .os = b->os,
+            .replicas = b->replicas,
+            .pool = b->pool,
+            .group = group_options_of(c),
+            .required_acks = c->offsets_commit_required_acks,
+            .commit_timeout_ms = c->offsets_commit_timeout_ms,
+            .load_buffer_bytes = c->offsets_load_buffer_size,
+            .retention_check_ms = c->offsets_retention_check_interval_ms,
+        },
+        &b->groups);
+    if (e == ERR_OK) {
+        coordinator_set_broker_id(b->groups, b->id);
     }
     return e;
 }
@@ -325,7 +361,7 @@ static enum err cluster_join(struct broker *b)
             .default_replication_factor = c->default_replication_factor,
             .delete_topics = c->delete_topics,
             .topic_defaults = &b->topic_defaults,
-            .hooks = replica_manager_hooks(b->replicas),
+            .hooks = coordinator_hooks(b->groups, replica_manager_hooks(b->replicas)),
         },
         &b->cluster);
     if (e != ERR_OK) {
@@ -334,6 +370,7 @@ static enum err cluster_join(struct broker *b)
     }
     b->id = cluster_broker_id(b->cluster);
     replica_manager_set_broker_id(b->replicas, b->id);
+    coordinator_set_broker_id(b->groups, b->id);
     if (!meta->present || meta->broker_id != b->id || strcmp(meta->cluster_id, cluster_id(b->cluster)) != 0) {
         e = log_dir_set_meta(b->dir, b->id, cluster_id(b->cluster));
         if (e != ERR_OK) {
@@ -366,7 +403,7 @@ static enum err serve(struct broker *b)
 enum err broker_open(const struct broker_config *config, const struct os *os, struct broker **out)
 {
     static enum err (*const steps[])(struct broker * b) = {
-        directory_open, identity_agree, replicas_open, loops_start, listeners_bind, cluster_join, serve,
+        directory_open, identity_agree, replicas_open, groups_open, loops_start, listeners_bind, cluster_join, serve,
     };
     struct broker *b = calloc(1, sizeof *b);
     if (!b) {
@@ -424,6 +461,9 @@ enum err broker_close(struct broker *b)
     enum err e = ERR_OK;
     listeners_close(b);
     cluster_leave(b);
+    if (b->groups) {
+        coordinator_close(b->groups);
+    }
     if (b->replicas) {
         e = replica_manager_close(b->replicas);
         b->logs_clean = e == ERR_OK;

@@ -9,6 +9,7 @@
 #ifndef OTTLA_API_APIS_H
 #define OTTLA_API_APIS_H
 
+#include "broker/api/group_request.h"
 #include "broker/api/request.h"
 #include "broker/api/topic_job.h"
 
@@ -17,11 +18,21 @@
     X(1, 0, 17, api_fetch, api_fetch_abort, API_CUT_SHORT)                                                             \
     X(2, 0, 9, api_list_offsets, api_list_offsets_abort, 0)                                                            \
     X(3, 0, 12, api_metadata, api_no_abort, 0)                                                                         \
+    X(8, 0, 9, api_offset_commit, api_offset_commit_abort, API_CUT_SHORT)                                              \
+    X(9, 0, 9, api_offset_fetch, topic_job_end, 0)                                                                     \
     X(10, 0, 6, api_find_coordinator, api_no_abort, 0)                                                                 \
+    X(11, 0, 9, api_join_group, group_request_abort, API_CUT_SHORT)                                                    \
+    X(12, 0, 4, api_heartbeat, group_request_abort, API_CUT_SHORT)                                                     \
+    X(13, 0, 5, api_leave_group, group_request_abort, API_CUT_SHORT)                                                   \
+    X(14, 0, 5, api_sync_group, group_request_abort, API_CUT_SHORT)                                                    \
+    X(15, 0, 5, api_describe_groups, api_no_abort, 0)                                                                  \
+    X(16, 0, 5, api_list_groups, api_no_abort, 0)                                                                      \
     X(18, 0, 4, api_api_versions, api_no_abort, 0)                                                                     \
     X(19, 0, 7, api_create_topics, topic_job_end, 0)                                                                   \
     X(20, 0, 6, api_delete_topics, topic_job_end, 0)                                                                   \
-    X(22, 0, 5, api_init_producer_id, api_init_producer_id_abort, 0)
+    X(22, 0, 5, api_init_producer_id, api_init_producer_id_abort, 0)                                                   \
+    X(42, 0, 2, api_delete_groups, api_delete_groups_abort, API_CUT_SHORT)                                             \
+    X(47, 0, 0, api_offset_delete, group_request_abort, API_CUT_SHORT)
 
 #define API_PROTOTYPES(key, first, last, handler, abort, flags)                                                        \
     enum api_step handler(struct request *r);                                                                          \

@@ -70,6 +70,9 @@ static void request_release(struct request *r)
     timer_release(&r->deadline);
     files_release(r);
     writer_release(&r->encoded);
+    if (r->release) {
+        r->release(r);
+    }
     if (r->metadata) {
         metadata_unref(r->metadata);
     }

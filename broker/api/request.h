@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/pool.h"
 #include "broker/cluster/cluster.h"
+#include "broker/group/coordinator.h"
 #include "broker/net/listener.h"
 #include "broker/net/log_limit.h"
 #include "broker/net/wait.h"
@@ -57,6 +58,7 @@ struct api_context {
     struct replica_manager *replicas;
     struct producer_ids *producer_ids;
     struct fetch_sessions *fetch_sessions;
+    struct coordinator *groups;
     struct pool *pool; // for work that may block on the disk
     const struct api_options *options;
     struct log_limit *refusals; // bounds the log lines about bad requests
@@ -78,8 +80,9 @@ struct api_options {
     int32_t fetch_max_bytes; // fetch.max.bytes
     int32_t num_partitions;  // num.partitions
     int32_t default_replication_factor;
-    bool auto_create_topics;                   // auto.create.topics.enable
-    bool delete_topics;                        // delete.topic.enable
+    bool auto_create_topics; // auto.create.topics.enable
+    bool delete_topics;      // delete.topic.enable
+    struct group_options group;
     struct internal_topic offsets_topic;       // __consumer_offsets
     struct internal_topic transactions_topic;  // __transaction_state
     const struct topic_config *topic_defaults; // of server.properties; `set` marks the keys the file gives
@@ -102,7 +105,9 @@ struct request {
     int64_t deadline_ms; // on the loop's monotonic clock; REQUEST_NO_DEADLINE
     int32_t runs;        // 1 on the first run
     bool expired;
-    void *state;              // of the handler, in the arena
+    void *state; // of the handler, in the arena
+    // Set by a handler whose answer lies in memory of its own: called once, when the request ends. NULL: nothing.
+    void (*release)(struct request *r);
     bool version_unsupported; // ApiVersions only, which answers that in version 0
 
     // Of request.c.

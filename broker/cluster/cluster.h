@@ -40,6 +40,8 @@ struct cluster_hooks {
     enum err (*partition_changed)(void *ctx, const struct cluster_partition_state *s);
     // This broker's replica goes away; with erase its data too.
     enum err (*partition_removed)(void *ctx, const char *topic, int32_t partition, bool erase);
+    // The topic is going; it is in no picture from now on. May be NULL.
+    void (*topic_deleted)(void *ctx, const char *topic, int32_t partitions_count);
     void *ctx;
 };
 

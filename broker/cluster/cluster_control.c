@@ -239,6 +239,10 @@ static void execute_update_metadata(struct cluster *c, const struct controller_e
     }
     if (e->topic != NULL && e->deleted) {
         metadata_builder_remove_topic(c->builder, e->topic);
+        const struct metadata_topic *t = metadata_topic_find(c->picture, slice_str(e->topic));
+        if (t != NULL && c->options.hooks.topic_deleted != NULL) {
+            c->options.hooks.topic_deleted(c->options.hooks.ctx, e->topic, t->partitions_count);
+        }
     } else if (e->topic != NULL) {
         picture_topic(c, e);
     }

@@ -67,6 +67,15 @@ int32_t java_string_hash(struct slice id)
     return (int32_t)h;
 }
 
+size_t java_string_length(struct slice text)
+{
+    size_t units = 0;
+    while (text.len > 0) {
+        units += code_point_take(&text) >= 0x10000 ? 2 : 1;
+    }
+    return units;
+}
+
 int32_t java_string_partition(struct slice id, int32_t partitions)
 {
     ASSERT(partitions > 0);

@@ -604,6 +604,29 @@ int64_t partition_log_start(struct partition *p)
     return start;
 }
 
+int64_t partition_log_end(struct partition *p)
+{
+    struct log *log = log_enter(p);
+    if (log == NULL) {
+        return -1;
+    }
+    int64_t end = log_end_offset(log);
+    log_leave(p);
+    return end;
+}
+
+enum err partition_records_each(struct partition *p, int64_t from, int64_t end, size_t buffer_size, log_record_fn *fn,
+                                void *ctx)
+{
+    struct log *log = log_enter(p);
+    if (log == NULL) {
+        return ERR_NOT_LEADER;
+    }
+    enum err err = log_records_each(log, from, end, buffer_size, fn, ctx);
+    log_leave(p);
+    return err;
+}
+
 int32_t partition_leader_epoch(struct partition *p)
 {
     mutex_lock(&p->state_mu);

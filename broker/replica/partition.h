@@ -87,8 +87,15 @@ enum err partition_offset_for(struct partition *p, struct partition_offset *o) W
 enum err partition_offsets_before(struct partition *p, int64_t timestamp, int32_t max, struct arena *a,
                                   int64_t **offsets, int32_t *count) WARN_UNUSED;
 
-// The log's figures, for answers about it. [any]
+// Every record with from <= offset < end, for those who keep their state in records (log_records_each); whether this
+// broker leads is not asked. Deletion waits for it, so a caller takes a long log in pieces. ERR_NOT_LEADER: the
+// partition has ended. [disk]
+enum err partition_records_each(struct partition *p, int64_t from, int64_t end, size_t buffer_size, log_record_fn *fn,
+                                void *ctx) WARN_UNUSED;
+
+// The log's figures, for answers about it. -1 when the partition has ended. [any]
 int64_t partition_log_start(struct partition *p);
+int64_t partition_log_end(struct partition *p);
 int32_t partition_leader_epoch(struct partition *p);
 
 #endif

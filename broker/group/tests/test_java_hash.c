@@ -43,11 +43,21 @@ static void test_malformed_utf8(void **state)
     assert_int_not_equal(java_string_hash(slice_str("\xe0\x80\xaf")), '/');
 }
 
+static void test_length(void **state)
+{
+    (void)state;
+    assert_int_equal(java_string_length(SLICE_NULL), 0);
+    assert_int_equal(java_string_length(slice_str("abc")), 3);
+    assert_int_equal(java_string_length(slice_str("\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80")), 4);
+    assert_int_equal(java_string_length(slice_str("\xff\xfe")), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_malformed_utf8),
+        cmocka_unit_test(test_length),
     };
     return cmocka_run_group_tests_name("broker/group/java_hash", tests, NULL, NULL);
 }
