@@ -93,6 +93,7 @@ struct group_slot *coordinator_slot_add(struct coordinator *c, int32_t index, st
 {
     struct group_slot *s = slot_new(c, index, p, group_id(g));
     s->group = g;
+    atomic_fetch_add(&s->refs, 1);
     mutex_lock(&c->table_mu);
     slot_put(c, s);
     mutex_unlock(&c->table_mu);

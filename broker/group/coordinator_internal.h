@@ -113,7 +113,7 @@ struct group_slot *coordinator_slot_find(struct coordinator *c, const struct met
                                          bool make, int16_t *error);
 // All slots (of one partition when index >= 0), each referenced; the array is the caller's to free.
 struct group_slot **coordinator_slots(struct coordinator *c, int32_t index, size_t *count);
-// Takes the group over. Before anybody can find it when `owned` says loading.
+// Takes the group over. Nobody finds it while its partition is being loaded. Referenced for the caller.
 struct group_slot *coordinator_slot_add(struct coordinator *c, int32_t index, struct partition *p, struct group *g);
 struct group_time coordinator_now(const struct coordinator *c);
 

@@ -2,14 +2,19 @@
 """The few Kafka requests the tests speak themselves, over a bare socket.
 
 Only what no client at hand can do: asking whether a broker is up before any client is started,
-and creating and deleting topics for kcat, which has no admin commands. Low versions are used on
+creating and deleting topics for kcat, which has no admin commands, and looking at groups without
+being in one. Low versions are used on
 purpose: they have no tagged fields and every broker that calls itself Kafka 3.9 serves them.
 """
 
+import collections
 import socket
 import struct
 
 API_METADATA = 3
+API_OFFSET_FETCH = 9
+API_FIND_COORDINATOR = 10
+API_DESCRIBE_GROUPS = 15
 API_VERSIONS = 18
 API_CREATE_TOPICS = 19
 API_DELETE_TOPICS = 20
@@ -100,3 +105,87 @@ def delete_topic(bootstrap, topic, timeout_s=30):
         raise OSError("DeleteTopics answered for something else than " + topic)
     (error,) = struct.unpack(">h", answer[10 + name_size:12 + name_size])
     return error
+
+
+class Reader:
+    """The fields of an answer, one after the other."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        values = struct.unpack_from(">" + form, self.data, self.at)
+        self.at += struct.calcsize(">" + form)
+        return values[0] if len(values) == 1 else values
+
+    def raw(self, size):
+        self.at += max(size, 0)
+        return self.data[self.at - max(size, 0):self.at]
+
+    def string(self):
+        return self.raw(self.take("h")).decode()
+
+    def octets(self):
+        return self.raw(self.take("i"))
+
+    def array(self, item):
+        return [item() for _ in range(self.take("i"))]
+
+
+Group = collections.namedtuple("Group", "error state protocol members")
+
+
+def coordinator_error(bootstrap, group, timeout_s=10):
+    """FindCoordinator v0: the error code; 0 when there is a coordinator."""
+    return Reader(ask(bootstrap, API_FIND_COORDINATOR, 0, _string(group), timeout_s)).take("h")
+
+
+def describe_group(bootstrap, group, timeout_s=10):
+    """DescribeGroups v0: a Group, its members as {member id: the assignment's bytes}."""
+    answer = Reader(ask(bootstrap, API_DESCRIBE_GROUPS, 0, struct.pack(">i", 1) + _string(group),
+                        timeout_s))
+
+    def member():
+        member_id, _, _ = answer.string(), answer.string(), answer.string()
+        answer.octets()  # the subscription
+        return member_id, answer.octets()
+
+    _, error, _, state = answer.take("i"), answer.take("h"), answer.string(), answer.string()
+    _, protocol = answer.string(), answer.string()
+    return Group(error, state, protocol, dict(answer.array(member)))
+
+
+def assigned_partitions(assignment, topic):
+    """The partitions of a topic in an assignment of the consumer protocol."""
+    if not assignment:
+        return []
+    reader = Reader(assignment)
+    reader.take("h")
+
+    def one():
+        return reader.string(), reader.array(lambda: reader.take("i"))
+
+    return [partition for name, partitions in reader.array(one) if name == topic
+            for partition in partitions]
+
+
+def committed_offsets(bootstrap, group, topic, partitions, timeout_s=10):
+    """OffsetFetch v2: {partition: offset, -1 where nothing is committed}."""
+    body = (_string(group) + struct.pack(">i", 1) + _string(topic)
+            + struct.pack(">i%di" % partitions, partitions, *range(partitions)))
+    answer = Reader(ask(bootstrap, API_OFFSET_FETCH, 2, body, timeout_s))
+
+    def one():
+        partition, offset = answer.take("iq")
+        answer.string()
+        error = answer.take("h")
+        if error != 0:
+            raise OSError("OffsetFetch answered with error %d" % error)
+        return partition, offset
+
+    _, _ = answer.take("i"), answer.string()
+    offsets = dict(answer.array(one))
+    error = answer.take("h")
+    if error != 0:
+        raise OSError("OffsetFetch answered with error %d" % error)
+    return offsets

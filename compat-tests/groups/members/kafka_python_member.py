@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A member of a group by kafka-python. What it is told: ../test.py."""
+
+import os
+import signal
+
+from kafka import KafkaConsumer
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+STRATEGIES = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor,
+              "sticky": StickyPartitionAssignor}
+
+
+def main():
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    consumer = KafkaConsumer(
+        os.environ["TOPIC"],
+        bootstrap_servers=os.environ["BOOTSTRAP"],
+        group_id=os.environ["GROUP"],
+        client_id=os.environ["CLIENT_ID"],
+        partition_assignment_strategy=[STRATEGIES[os.environ["STRATEGY"]]],
+        session_timeout_ms=int(os.environ["SESSION_MS"]),
+        heartbeat_interval_ms=300,
+        auto_offset_reset="earliest",
+        enable_auto_commit=True,
+        auto_commit_interval_ms=200,
+        metadata_max_age_ms=1000,
+    )
+    while not stopping:
+        for messages in consumer.poll(timeout_ms=200).values():
+            for message in messages:
+                print("record", message.partition, message.offset, flush=True)
+    consumer.close()
+
+
+main()
