@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Carries out the effects of a group for its tests, and words them for comparison.
 #include "broker/group/tests/group_rig.h"
 
 #include <inttypes.h>
