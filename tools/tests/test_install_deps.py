@@ -90,6 +90,18 @@ class InstallDepsTest(unittest.TestCase):
         self.assertFalse(set(COMMANDS.values()) & missing)
         self.assertIn("libevent-dev", missing)
 
+    def test_a_list_that_cannot_be_read_stops_nothing(self):
+        self.stand_in("apt-get", 'echo "apt-get $*" >>"$CALLS"\n[ "$1" = install ]')
+        done, calls = self.run_script("run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([c.split()[1] for c in calls], ["update", "install"])
+        self.assertIn("not all package lists", done.stderr)
+
+    def test_packages_that_cannot_be_installed(self):
+        self.stand_in("apt-get", '[ "$1" = update ]')
+        done, _ = self.run_script("run")
+        self.assertNotEqual(done.returncode, 0)
+
     def test_sudo(self):
         _, calls = self.run_script("run", user=1000)
         self.assertEqual([c.split()[0] for c in calls], ["sudo", "apt-get", "sudo", "apt-get"])
