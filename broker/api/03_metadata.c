@@ -15,6 +15,10 @@
 
 #define METADATA_TOPICS_MAX 10000 // names in one request; a client with more asks for all
 
+// More than one partition of an answer takes of the arena, without its replicas; the same for a topic.
+#define PARTITION_ANSWER_BYTES (sizeof(struct metadata_response_metadata_response_partition) + 64)
+#define TOPIC_ANSWER_BYTES     (sizeof(struct metadata_response_metadata_response_topic) + 64)
+
 static void fill_brokers(struct request *r, struct metadata_response *out)
 {
     int32_t n = metadata_brokers_count(r->metadata);
@@ -70,10 +74,20 @@ static bool fill_partition(struct request *r, const struct metadata_partition *p
     return true;
 }
 
+// Each topic is answered once, so what the cluster has bounds the answer; the arena, sized by the request, is allowed
+// that much more.
+static void room_add(struct request *r, const struct metadata_topic *t)
+{
+    for (int32_t i = 0; i < t->partitions_count; i++) {
+        r->arena.limit += PARTITION_ANSWER_BYTES + (size_t)t->partitions[i].replicas_count * sizeof(int32_t);
+    }
+}
+
 static bool fill_topic(struct request *r, const struct metadata_topic *t,
                        struct metadata_response_metadata_response_topic *o)
 {
     const struct metadata_request *in = r->in;
+    room_add(r, t);
     metadata_response_metadata_response_topic_init(o);
     o->name = slice_str(t->name);
     o->topic_id = t->id;
@@ -106,26 +120,6 @@ static void fill_error(struct metadata_response_metadata_response_topic *o, stru
     o->is_internal = topic_name_internal(name);
 }
 
-// Two names that differ only in '.' and '_' would share a metric name in Kafka, so they cannot both exist.
-static bool name_collides(const struct metadata *m, struct slice name)
-{
-    if (memchr(name.data, '.', name.len) == NULL && memchr(name.data, '_', name.len) == NULL) {
-        return false;
-    }
-    for (int32_t i = 0; i < metadata_topics_count(m); i++) {
-        const char *other = metadata_topic_at(m, i)->name;
-        size_t k = 0;
-        while (k < name.len && other[k] != '\0' &&
-               ((other[k] == '.' ? '_' : other[k]) == (name.data[k] == '.' ? '_' : (char)name.data[k]))) {
-            k++;
-        }
-        if (k == name.len && other[k] == '\0') {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int16_t missing_topic_error(struct request *r, struct slice name, bool *create)
 {
     const struct metadata_request *in = r->in;
@@ -137,8 +131,8 @@ static int16_t missing_topic_error(struct request *r, struct slice name, bool *c
     if (!r->ctx->options->auto_create_topics || !in->allow_auto_topic_creation) {
         return KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    if (name_collides(r->metadata, name)) {
-        return KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    if (metadata_topic_find_like(r->metadata, name) != NULL) {
+        return KAFKA_ERROR_INVALID_TOPIC_EXCEPTION; // they would share a metric name in Kafka, so both cannot exist
     }
     *create = true;
     return KAFKA_ERROR_LEADER_NOT_AVAILABLE;
@@ -189,28 +183,37 @@ static bool fill_by_name(struct request *r, struct metadata_response *out)
     return ok;
 }
 
+// The ids of the request, each once.
 static bool fill_by_id(struct request *r, struct metadata_response *out)
 {
     const struct metadata_request *in = r->in;
-    for (int32_t i = 0; i < in->topics_count; i++) {
+    struct key_map seen;
+    key_map_init(&seen);
+    bool ok = true;
+    for (int32_t i = 0; i < in->topics_count && ok; i++) {
         const struct uuid *id = &in->topics[i].topic_id;
-        if (uuid_is_zero(id)) {
+        int64_t *slot = key_map_slot(&seen, slice_of(id->b, sizeof id->b), &r->arena);
+        if (slot == NULL || *slot >= 0 || uuid_is_zero(id)) {
+            ok = slot != NULL;
             continue;
         }
+        *slot = i;
         struct metadata_response_metadata_response_topic *o = &out->topics[out->topics_count++];
         const struct metadata_topic *t = metadata_topic_find_id(r->metadata, id);
         if (t == NULL) {
             fill_error(o, SLICE_NULL, id, KAFKA_ERROR_UNKNOWN_TOPIC_ID);
-        } else if (!fill_topic(r, t, o)) {
-            return false;
+        } else {
+            ok = fill_topic(r, t, o);
         }
     }
-    return true;
+    key_map_release(&seen);
+    return ok;
 }
 
 static bool fill_all(struct request *r, struct metadata_response *out)
 {
     int32_t n = metadata_topics_count(r->metadata);
+    r->arena.limit += (size_t)n * TOPIC_ANSWER_BYTES;
     out->topics = arena_array(&r->arena, (size_t)n, sizeof *out->topics);
     if (out->topics == NULL) {
         return false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The picture: brokers in one arena, topics as counted blobs shared with other pictures, and two open-addressing
-// tables (by name, by id) over the sorted topic list. A picture never changes once it is finished; so readers need no
-// lock, only their reference.
+// The picture: brokers in one arena, topics as counted blobs shared with other pictures, and three open-addressing
+// tables (by name, by folded name, by id) over the sorted topic list. A picture never changes once it is finished; so
+// readers need no lock, only their reference.
 #include "broker/cluster/metadata.h"
 
 #include <stdatomic.h>
@@ -30,6 +30,7 @@ struct metadata {
     struct topic_blob **topics;
     int32_t topics_count;
     int32_t *by_name; // index into topics, -1 = free; `slots` of them, a power of two at least twice the count
+    int32_t *by_folded_name;
     int32_t *by_id;
     uint32_t slots;
 };
@@ -89,12 +90,17 @@ static struct topic_blob *topic_new(const struct metadata_topic *from)
 // ---------------------------------------------------------------------------------------------------------------
 // Lookup tables
 
-static uint64_t hash_bytes(const void *data, size_t len)
+static uint8_t folded(uint8_t c)
+{
+    return c == '.' ? '_' : c;
+}
+
+static uint64_t hash_bytes(const void *data, size_t len, bool fold)
 {
     const uint8_t *p = data;
     uint64_t h = 14695981039346656037u; // FNV-1a
     for (size_t i = 0; i < len; i++) {
-        h = (h ^ p[i]) * 1099511628211u;
+        h = (h ^ (fold ? folded(p[i]) : p[i])) * 1099511628211u;
     }
     return h ^ h >> 32;
 }
@@ -115,21 +121,24 @@ static void tables_build(struct metadata *m)
         m->slots *= 2;
     }
     m->by_name = must_array(m->slots, sizeof *m->by_name);
+    m->by_folded_name = must_array(m->slots, sizeof *m->by_folded_name);
     m->by_id = must_array(m->slots, sizeof *m->by_id);
     memset(m->by_name, -1, m->slots * sizeof *m->by_name);
+    memset(m->by_folded_name, -1, m->slots * sizeof *m->by_folded_name);
     memset(m->by_id, -1, m->slots * sizeof *m->by_id);
     for (int32_t i = 0; i < m->topics_count; i++) {
         const struct metadata_topic *t = &m->topics[i]->topic;
-        table_put(m, m->by_name, hash_bytes(t->name, strlen(t->name)), i);
+        table_put(m, m->by_name, hash_bytes(t->name, strlen(t->name), false), i);
+        table_put(m, m->by_folded_name, hash_bytes(t->name, strlen(t->name), true), i);
         if (!uuid_is_zero(&t->id)) {
-            table_put(m, m->by_id, hash_bytes(t->id.b, sizeof t->id.b), i);
+            table_put(m, m->by_id, hash_bytes(t->id.b, sizeof t->id.b, false), i);
         }
     }
 }
 
 const struct metadata_topic *metadata_topic_find(const struct metadata *m, struct slice name)
 {
-    uint32_t slot = (uint32_t)hash_bytes(name.data, name.len) & (m->slots - 1);
+    uint32_t slot = (uint32_t)hash_bytes(name.data, name.len, false) & (m->slots - 1);
     for (; m->by_name[slot] >= 0; slot = (slot + 1) & (m->slots - 1)) {
         const struct metadata_topic *t = &m->topics[m->by_name[slot]]->topic;
         if (strlen(t->name) == name.len && memcmp(t->name, name.data, name.len) == 0) {
@@ -139,9 +148,30 @@ const struct metadata_topic *metadata_topic_find(const struct metadata *m, struc
     return NULL;
 }
 
+static bool folded_equal(const char *a, struct slice b)
+{
+    size_t i = 0;
+    while (i < b.len && a[i] != '\0' && folded((uint8_t)a[i]) == folded(b.data[i])) {
+        i++;
+    }
+    return i == b.len && a[i] == '\0';
+}
+
+const struct metadata_topic *metadata_topic_find_like(const struct metadata *m, struct slice name)
+{
+    uint32_t slot = (uint32_t)hash_bytes(name.data, name.len, true) & (m->slots - 1);
+    for (; m->by_folded_name[slot] >= 0; slot = (slot + 1) & (m->slots - 1)) {
+        const struct metadata_topic *t = &m->topics[m->by_folded_name[slot]]->topic;
+        if (folded_equal(t->name, name)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
 const struct metadata_topic *metadata_topic_find_id(const struct metadata *m, const struct uuid *id)
 {
-    uint32_t slot = (uint32_t)hash_bytes(id->b, sizeof id->b) & (m->slots - 1);
+    uint32_t slot = (uint32_t)hash_bytes(id->b, sizeof id->b, false) & (m->slots - 1);
     for (; m->by_id[slot] >= 0; slot = (slot + 1) & (m->slots - 1)) {
         const struct metadata_topic *t = &m->topics[m->by_id[slot]]->topic;
         if (uuid_equal(&t->id, id)) {
@@ -170,6 +200,7 @@ void metadata_unref(const struct metadata *picture)
     }
     free(m->topics);
     free(m->by_name);
+    free(m->by_folded_name);
     free(m->by_id);
     free(m->cluster_id);
     arena_release(&m->arena);

@@ -56,6 +56,9 @@ const struct metadata_endpoint *metadata_broker_endpoint(const struct metadata_b
 int32_t metadata_topics_count(const struct metadata *m);
 const struct metadata_topic *metadata_topic_at(const struct metadata *m, int32_t i); // sorted by name
 const struct metadata_topic *metadata_topic_find(const struct metadata *m, struct slice name);
+// A topic whose name is the same once every '.' is taken for a '_', as it is in names of metrics; also that name
+// itself.
+const struct metadata_topic *metadata_topic_find_like(const struct metadata *m, struct slice name);
 const struct metadata_topic *metadata_topic_find_id(const struct metadata *m, const struct uuid *id);
 // NULL when the topic has no such partition.
 const struct metadata_partition *metadata_partition_find(const struct metadata_topic *t, int32_t index);

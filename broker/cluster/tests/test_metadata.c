@@ -126,12 +126,32 @@ static void test_many_topics(void **state)
     metadata_unref(m);
 }
 
+static void test_names_that_differ_in_dots_only(void **state)
+{
+    (void)state;
+    struct metadata_builder *b = metadata_builder_new(NULL, "x");
+    put(b, "a.b_c", 1, 1, 1);
+    put(b, "plain", 2, 1, 1);
+    const struct metadata *m = metadata_builder_finish(b);
+    const struct metadata_topic *t = metadata_topic_find(m, slice_str("a.b_c"));
+    assert_ptr_equal(metadata_topic_find_like(m, slice_str("a.b_c")), t);
+    assert_ptr_equal(metadata_topic_find_like(m, slice_str("a_b.c")), t);
+    assert_ptr_equal(metadata_topic_find_like(m, slice_str("a_b_c")), t);
+    assert_non_null(metadata_topic_find_like(m, slice_str("plain")));
+    assert_null(metadata_topic_find_like(m, slice_str("a.b")));
+    assert_null(metadata_topic_find_like(m, slice_str("a.b_cd")));
+    assert_null(metadata_topic_find_like(m, slice_str("a-b_c")));
+    assert_null(metadata_topic_find_like(m, slice_str("")));
+    metadata_unref(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_topics),
         cmocka_unit_test(test_brokers),
         cmocka_unit_test(test_many_topics),
+        cmocka_unit_test(test_names_that_differ_in_dots_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
