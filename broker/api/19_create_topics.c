@@ -9,6 +9,8 @@
 #include "broker/api/topic_job.h"
 
 #define CREATE_TOPICS_MAX           10000 // in one request
+#define CONFIG_VALUE_BYTES          64    // as text; a longer one was given in the request
+#define TOPIC_MESSAGE_BYTES         512   // of an error, beside what it repeats of the request
 #define CREATE_FIRST_CONFIG_VERSION 5
 #define CREATE_FIRST_ID_VERSION     7
 
@@ -149,12 +151,22 @@ static bool fill_result(struct request *r, const struct cluster_job *job, int32_
     return r->version < CREATE_FIRST_CONFIG_VERSION || fill_configs(r, c, o);
 }
 
+// A few bytes of the request ask for a row with all configs: the arena, sized by the request, is allowed that much
+// more.
+static size_t answer_room(const struct create_topics_request *in)
+{
+    size_t config = sizeof(struct create_topics_response_creatable_topic_configs) + CONFIG_VALUE_BYTES;
+    size_t topic = sizeof(struct create_topics_response_creatable_topic_result) + TOPIC_MESSAGE_BYTES;
+    return (size_t)in->topics_count * (topic + (size_t)topic_config_count() * config);
+}
+
 static enum api_step answer(struct request *r)
 {
     const struct create_topics_request *in = r->in;
     struct create_topics_response *out = r->out;
     struct cluster_job *job = topic_job_of(r);
     bool ok = true;
+    r->arena.limit += answer_room(in);
     out->topics = arena_array(&r->arena, (size_t)in->topics_count, sizeof *out->topics);
     for (int32_t i = 0; out->topics != NULL && ok && i < in->topics_count; i++) {
         ok = fill_result(r, job, i, &out->topics[out->topics_count++]);
