@@ -382,15 +382,17 @@ static enum err broker_id_fill(struct broker_config *c)
         return fail(c, arena_printf(&c->arena, "node.id=%lld and broker.id=%lld mean the same thing and must be equal",
                                     (long long)node, (long long)broker));
     }
-    c->broker_id = (int32_t)(broker_config_is_given(c, "node.id") ? node : broker);
+    const char *key = broker_config_is_given(c, "node.id") ? "node.id" : "broker.id";
+    c->broker_id = (int32_t)integer_of(c, key);
     if (c->broker_id_generation && (c->broker_id < -1 || c->broker_id > c->reserved_broker_max_id)) {
-        return fail(c, arena_printf(&c->arena,
-                                    "broker.id=%d: allowed is an integer from 0 to reserved.broker.max.id=%d, or -1 to "
-                                    "have one generated",
-                                    c->broker_id, c->reserved_broker_max_id));
+        return fail(c,
+                    arena_printf(&c->arena,
+                                 "%s=%d: allowed is an integer from 0 to reserved.broker.max.id=%d, or -1 to have one "
+                                 "generated",
+                                 key, c->broker_id, c->reserved_broker_max_id));
     }
     if (!c->broker_id_generation && c->broker_id < 0) {
-        return fail(c, arena_printf(&c->arena, "broker.id=%d: without broker.id.generation.enable, 0 or more is needed",
+        return fail(c, arena_printf(&c->arena, "%s=%d: without broker.id.generation.enable, 0 or more is needed", key,
                                     c->broker_id));
     }
     return ERR_OK;

@@ -165,6 +165,7 @@ static void test_refused(void **state)
         {"compression.gzip.level=0", {"compression.gzip.level", "0", "1 to 9"}},
         {"broker.id=1\nnode.id=2", {"broker.id=1", "node.id=2", "equal"}},
         {"broker.id=1001", {"broker.id", "1001", "reserved.broker.max.id"}},
+        {"node.id=1001", {"node.id=1001", "reserved.broker.max.id", ""}},
         {"broker.id=-2", {"broker.id", "-2", "-1"}},
         {"broker.id.generation.enable=false", {"broker.id", "-1", "0 or more"}},
         {"log.dirs=/a,/b", {"log.dirs", "/a,/b", "exactly one"}},
