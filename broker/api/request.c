@@ -24,8 +24,8 @@ enum {
 
 // ---- refusals ----
 
-// Closes the connection, with one line that says why; a peer cannot fill the log with them.
-static void request_refuse(struct request *r, int16_t key, int16_t version, const char *why)
+// One line that says why a connection is closed; a peer cannot fill the log with them.
+static void refusal_log(const struct request *r, int16_t key, int16_t version, const char *why)
 {
     int dropped;
     if (log_limit_pass(r->ctx->refusals, loop_now_ms(request_loop(r)), &dropped)) {
@@ -34,6 +34,11 @@ static void request_refuse(struct request *r, int16_t key, int16_t version, cons
                  known ? known->name : "unknown", (int)version, why,
                  dropped > 0 ? "; more such lines were left out" : "");
     }
+}
+
+static void request_refuse(struct request *r, int16_t key, int16_t version, const char *why)
+{
+    refusal_log(r, key, version, why);
     exchange_close(&r->x);
 }
 
@@ -188,6 +193,8 @@ static void run_end(struct request *r, enum api_step step)
                       r->proto->name, (int)r->version, err_text(e));
             r->end = API_CLOSE;
         }
+    } else if (step == API_CLOSE) {
+        refusal_log(r, r->api->key, r->version, "past a limit, without memory, or an error that acks=0 cannot be told");
     }
     if (wait_disarm(&r->wait)) {
         request_end(r);
