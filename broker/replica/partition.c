@@ -733,8 +733,10 @@ void partition_retain(struct partition *p, int64_t now_ms)
         err = log_retain(p->log, now_ms, &deleted);
     }
     mutex_unlock(&p->append_mu);
-    if (err != ERR_OK) {
+    if (log_broken(err)) {
         partition_fail(p, "retention", err);
+    } else if (err != ERR_OK) { // no descriptor or memory for a new segment: the log is in order
+        log_warn("replica", "%s-%d: retention has to wait: %s", p->topic, (int)p->index, err_text(err));
     } else if (deleted > 0) {
         log_info("replica", "%s-%d: retention deleted %d segments", p->topic, (int)p->index, (int)deleted);
     }

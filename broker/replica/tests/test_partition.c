@@ -248,6 +248,28 @@ static void test_failed_write_ends_service(void **state)
     scene_close(&s);
 }
 
+// Retention rolls the active segment, whose records are all too old.
+static void test_retention_without_a_descriptor_waits(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct test_os os;
+    struct log_append a;
+    int64_t ack;
+    test_os_init(&os);
+    scene_open(&s, &os.os, INT64_MAX);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    os.fail_errno = EMFILE;
+    os.fail_from[TEST_OS_OPEN] = os.calls[TEST_OS_OPEN] + 1;
+    partition_retain(s.partition, os_wall_ms(os_real()));
+    os.fail_from[TEST_OS_OPEN] = 0;
+    assert_int_equal(partition_log_start(s.partition), 0);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    partition_retain(s.partition, os_wall_ms(os_real()));
+    assert_int_equal(partition_log_start(s.partition), 2);
+    scene_close(&s);
+}
+
 static void test_offsets(void **state)
 {
     (void)state;
@@ -509,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_flush_is_waited_for),
         cmocka_unit_test(test_failed_fsync_ends_service),
         cmocka_unit_test(test_failed_write_ends_service),
+        cmocka_unit_test(test_retention_without_a_descriptor_waits),
         cmocka_unit_test(test_offsets),
         cmocka_unit_test(test_appends_share_an_fsync),
         cmocka_unit_test(test_fetch_waits_for_the_fsync),
