@@ -125,8 +125,9 @@ void log_forget_snapshot(struct log *l, int64_t offset);
 // ---- recover.c -----------------------------------------------------------------------------------------------------
 
 // Checks the segments from number `first` on, byte by byte: cuts the log behind its last whole batch (later segments
-// go), rebuilds indexes, leader epochs, producer state and its snapshots. *end_offset: where the log ends now.
-enum err log_recover(struct log *l, int32_t first, int64_t *end_offset) WARN_UNUSED; // [append]
+// go, but for damage below the checkpointed recovery point, where the segment is cut alone), rebuilds indexes, leader
+// epochs, producer state and its snapshots. *end_offset: where the log ends now.
+enum err log_recover(struct log *l, int32_t first, int64_t recovery_point, int64_t *end_offset) WARN_UNUSED; // [append]
 
 // ---- log_dir.c -----------------------------------------------------------------------------------------------------
 

@@ -230,7 +230,7 @@ static enum err open_find_end(struct log *l, int32_t damaged, int64_t checkpoint
         }
     }
     *recovered = !err && from < n;
-    return *recovered ? log_recover(l, from, end_offset) : err;
+    return *recovered ? log_recover(l, from, checkpointed, end_offset) : err;
 }
 
 static enum err open_first_segment(struct log *l, int64_t base_offset)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Recovery: what was not known to be on the disk is read byte by byte. The log ends behind the last batch that is
-// whole, has the right sum and follows the one before it; what comes after is cut, later segments go. Everything that
-// is derived from the batches (indexes, leader epochs, producer state) is made anew on the way.
+// whole, has the right sum and follows the one before it; what comes after is cut, later segments go. Segments that
+// were on the disk already are looked at only where an index is bad: such a one is cut alone, the later ones stay.
+// Everything that is derived from the batches (indexes, leader epochs, producer state) is made anew on the way.
 #include <errno.h>
 #include <inttypes.h>
 
@@ -124,7 +125,18 @@ static enum err recover_segment(struct log *l, struct recovery *r, bool *cut)
     return err ? err : segment_finish(s);
 }
 
-enum err log_recover(struct log *l, int32_t first, int64_t *end_offset)
+// Damage in segment i says nothing about the one behind it when that was fsynced long before.
+static bool recover_goes_on(const struct log *l, int32_t i, int64_t recovery_point)
+{
+    if (i + 1 == l->segments_count || l->segments[i + 1]->base_offset > recovery_point) {
+        return false;
+    }
+    log_warn("log", "%s: the segments from %" PRId64 " on were on the disk already, they stay", l->path,
+             l->segments[i + 1]->base_offset);
+    return true;
+}
+
+enum err log_recover(struct log *l, int32_t first, int64_t recovery_point, int64_t *end_offset)
 {
     struct segment *s = l->segments[first];
     *end_offset = s->base_offset;
@@ -143,6 +155,7 @@ enum err log_recover(struct log *l, int32_t first, int64_t *end_offset)
         if (!err) {
             err = recover_segment(l, &r, &cut);
         }
+        cut = !err && cut && !recover_goes_on(l, i, recovery_point);
         if (!err && cut) {
             err = log_drop_segments(l, i + 1, l->segments_count);
         }

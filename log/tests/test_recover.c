@@ -281,6 +281,53 @@ static void test_missing_index_after_a_crash(void **state)
     env_stop(&e);
 }
 
+// A damaged batch in a segment whose index is gone as well: what was fsynced behind that segment stays.
+static void check_damage_far_below_the_end(bool clean)
+{
+    struct env e;
+    char path[TEST_PATH_MAX_BYTES];
+    env_start(&e);
+    env_append_many(&e, 20);
+    assert_int_equal(log_flush(e.log), ERR_OK);
+    assert_int_equal(log_dir_checkpoint(e.dir), ERR_OK);
+    int32_t segments = e.log->segments_count;
+    int64_t second = e.log->segments[1]->base_offset;
+    assert_true(segments >= 3);
+    if (clean) {
+        env_close(&e);
+    }
+    env_file(&e, "00000000000000000000.index", path);
+    assert_int_equal(unlink(path), 0);
+    env_file(&e, "00000000000000000000.log", path);
+    size_t len;
+    char *data = test_file(path, &len);
+    data[len - 1] ^= 1;
+    env_write_file(&e, "00000000000000000000.log", data, len);
+    free(data);
+    if (clean) {
+        env_open(&e);
+    } else {
+        env_crash(&e);
+    }
+    assert_int_equal(e.log->segments_count, segments);
+    assert_int_equal(log_end_offset(e.log), 60);
+    assert_int_equal(env_read_all(&e, second), 60 - second);
+    env_append_many(&e, 1);
+    assert_int_equal(env_read_all(&e, second), 63 - second);
+    struct log_read r = {.offset = second - 1, .max_offset = 63, .max_bytes = 1, .min_one = true};
+    assert_int_equal(log_read(e.log, &r), ERR_OK); // of the batch that was cut: the next one answers
+    assert_non_null(r.file);
+    log_file_unref(r.file);
+    env_stop(&e);
+}
+
+static void test_damage_far_below_the_end(void **state)
+{
+    (void)state;
+    check_damage_far_below_the_end(true);
+    check_damage_far_below_the_end(false);
+}
+
 static void test_missing_folder(void **state)
 {
     (void)state;
@@ -388,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_damaged_indexes),
         cmocka_unit_test(test_emptied_time_index),
         cmocka_unit_test(test_missing_index_after_a_crash),
+        cmocka_unit_test(test_damage_far_below_the_end),
         cmocka_unit_test(test_missing_folder),
         cmocka_unit_test(test_offsets_that_fall),
         cmocka_unit_test(test_epochs_and_producers_come_back),
