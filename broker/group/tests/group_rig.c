@@ -7,8 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc32c.h"
 #include "base/tests/cmocka_all.h"
 #include "broker/group/group_state.h"
+
+// Of a batch of magic 2.
+#define BATCH_AT_CRC        17
+#define BATCH_AT_ATTRIBUTES 21
+#define BATCH_ATTR_CONTROL  0x20
 
 #define START_MONO_MS 1000000
 #define START_WALL_MS INT64_C(1700000000000)
@@ -175,6 +181,22 @@ bool rig_written(struct rig *r, enum err err)
     rig_step(r, (struct group_event){.type = GROUP_WRITTEN, .written = {w.id, err, base_offset}});
     r->hold_writes = hold;
     return true;
+}
+
+void rig_marker(struct rig *r, int64_t producer_id, bool commit)
+{
+    struct log_batch_writer b;
+    uint8_t *data;
+    size_t len;
+    log_batch_writer_init(&b, r->now.wall_ms, 1024);
+    log_batch_writer_add(&b, slice_of(commit ? "\0\0\0\1" : "\0\0\0\0", 4), slice_of("\0\0\0\0\0\0", 6));
+    struct log_batch_producer p = {producer_id, 0, -1, true};
+    assert_int_equal(log_batch_writer_finish(&b, p, &data, &len), ERR_OK);
+    store_be64(data, (uint64_t)r->log_end++);
+    data[BATCH_AT_ATTRIBUTES + 1] |= BATCH_ATTR_CONTROL;
+    store_be32(data + BATCH_AT_CRC, crc32c(data + BATCH_AT_ATTRIBUTES, len - BATCH_AT_ATTRIBUTES));
+    writer_bytes(&r->log, data, len);
+    log_batch_writer_release(&b);
 }
 
 void rig_advance(struct rig *r, int64_t ms)

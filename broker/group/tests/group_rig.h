@@ -67,6 +67,8 @@ uint64_t rig_step(struct rig *r, struct group_event event);
 void rig_advance(struct rig *r, int64_t ms);
 // The oldest write that is held gets its outcome; true if there was one.
 bool rig_written(struct rig *r, enum err err);
+// A transaction marker, in the log only: for the replay.
+void rig_marker(struct rig *r, int64_t producer_id, bool commit);
 // NULL: not answered yet.
 const struct rig_answer *rig_answer(const struct rig *r, uint64_t token);
 // Fails unless answered.
