@@ -62,7 +62,8 @@ static enum err record_read(struct reader *records, const struct batch *b, struc
     out->timestamp = batch_is(b, BATCH_ATTR_APPEND_TIME)
                          ? b->max_timestamp
                          : (int64_t)((uint64_t)b->base_timestamp + (uint64_t)timestamp_delta);
-    return r.bad || reader_left(&r) != 0 ? ERR_INVALID_RECORD : ERR_OK;
+    bool within = offset_delta >= 0 && offset_delta <= b->last_offset_delta;
+    return r.bad || reader_left(&r) != 0 || !within ? ERR_INVALID_RECORD : ERR_OK;
 }
 
 static enum err records_walk(struct slice bytes, const struct batch *b, const struct walk *w)
@@ -162,7 +163,8 @@ enum err log_batches_each(struct slice data, log_record_fn *fn, void *ctx, size_
 // A piece of the log in memory, walked. *next stays when there is nothing to be read at it.
 static enum err piece_walk(struct log *l, const struct walk *w, size_t buffer_size, int64_t *next)
 {
-    struct log_read r = {.offset = *next, .max_offset = w->end, .max_bytes = buffer_size, .min_one = true};
+    // A batch may lie across the end that is asked for, so that is for the walk to see, not for the read.
+    struct log_read r = {.offset = *next, .max_offset = INT64_MAX, .max_bytes = buffer_size, .min_one = true};
     enum err e = log_read(l, &r);
     if (e != ERR_OK || r.file == NULL) {
         return e;
@@ -184,12 +186,12 @@ static enum err piece_walk(struct log *l, const struct walk *w, size_t buffer_si
 enum err log_records_each(struct log *l, int64_t from, int64_t end, size_t buffer_size, log_record_fn *fn, void *ctx)
 {
     struct walk w = {.fn = fn, .ctx = ctx, .from = from, .end = end};
+    int64_t at = -1;
     int64_t next = from;
-    int64_t at;
-    enum err e;
-    do {
+    enum err e = ERR_OK;
+    while (e == ERR_OK && next > at && next < end) {
         at = next;
         e = piece_walk(l, &w, buffer_size, &next);
-    } while (e == ERR_OK && next > at && next < end);
+    }
     return e;
 }
