@@ -178,6 +178,7 @@ class Story:
         self.members = {}
         self.all_members = []
         self.load = self.watch = None
+        self.may_lose = 0
 
     def say(self, text):
         print("%6.1f s  %s" % (time.monotonic() - self.began, text), flush=True)
@@ -243,6 +244,7 @@ class Story:
         if self.options.static:
             self.come_back("b")
         self.members.pop("b").leave()
+        self.may_lose += self.options.leaving_loses
         self.await_members(2, "b left")
         if not self.options.brief:
             self.members.pop("c").kill()
@@ -255,13 +257,21 @@ class Story:
     def finish(self):
         self.load.stop()
         written = {(p, o) for p, end in self.load.ends.items() for o in range(end)}
-        await_true("all %d records were read" % len(written),
-                   lambda: written <= set().union(*(m.seen for m in self.all_members)), SETTLE_S)
+        try:
+            await_true("all %d records were read" % len(written),
+                       lambda: not self.unread(written), SETTLE_S)
+        except Mismatch as problem:
+            raise Mismatch("%s; missing (partition, offset): %s"
+                           % (problem, sorted(self.unread(written))[:20])) from None
         for member in self.members.values():
             member.leave()
         await_true("all is committed", self.all_committed, SETTLE_S)
         self.watch.stop()
         self.say("%d records read and committed" % len(written))
+
+    def unread(self, written):
+        missing = written - set().union(*(m.seen for m in self.all_members))
+        return set() if len(missing) <= self.may_lose else missing
 
     def all_committed(self):
         return self.load.ends == wire.committed_offsets(self.broker.bootstrap, GROUP, TOPIC,
@@ -289,6 +299,9 @@ def main():
     parser.add_argument("work_dir", type=pathlib.Path)
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--brief", action="store_true")
+    parser.add_argument("--leaving-loses", type=int, default=0, metavar="N",
+                        help="records that this client commits without giving them out when it "
+                             "is told to stop")
     parser.add_argument("--strategy", default="range")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
