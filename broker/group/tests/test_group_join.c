@@ -363,6 +363,39 @@ static void test_static_member_replaced_twice_while_written(void **state)
     assert_int_equal(rig_answered(r, second)->error, KAFKA_ERROR_NONE);
 }
 
+// A rebalance that begins before the record is known to be written answers the join, whatever becomes of the record.
+static void test_rebalance_overtakes_a_static_member(void **state)
+{
+    (void)state;
+    static const enum err outcomes[] = {ERR_OK, ERR_NOT_ENOUGH_REPLICAS};
+    for (int i = 0; i < 2; i++) {
+        struct rig r;
+        char ids[2][RIG_TEXT_MAX];
+        rig_init(&r);
+        static_pair(&r, ids);
+        r.hold_writes = true;
+        uint64_t token = rig_join(&r, static_join(&r, "", "b"));
+        uint64_t leader = rig_join(&r, static_join(&r, ids[0], "a"));
+        assert_int_equal(rig_answered(&r, leader)->generation, 2); // both wait, so it is over at once
+        assert_int_equal(rig_answered(&r, token)->generation, 2);
+        rig_release(&r);
+
+        rig_init(&r);
+        static_pair(&r, ids);
+        r.hold_writes = true;
+        token = rig_join(&r, static_join(&r, "", "b"));
+        rig_join(&r, static_join(&r, "", "c"));
+        assert_int_equal(group_state(r.group), GROUP_PREPARING_REBALANCE);
+        rig_written(&r, outcomes[i]);
+        assert_null(rig_answer(&r, token));
+        rig_join(&r, static_join(&r, ids[0], "a"));
+        assert_int_equal(rig_answered(&r, token)->error, KAFKA_ERROR_NONE);
+        assert_int_equal(rig_answered(&r, token)->generation, 2);
+        assert_string_not_equal(rig_answered(&r, token)->member_id, ids[1]);
+        rig_release(&r);
+    }
+}
+
 static void test_static_member_with_another_protocol_rebalances(void **state)
 {
     struct rig *r = *state;
@@ -428,6 +461,7 @@ int main(void)
         TEST(test_static_leader_comes_back),
         TEST(test_static_member_whose_record_fails),
         TEST(test_static_member_replaced_twice_while_written),
+        cmocka_unit_test(test_rebalance_overtakes_a_static_member),
         TEST(test_static_member_with_another_protocol_rebalances),
         TEST(test_static_member_comes_back_during_a_rebalance),
     };
