@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Apache Kafka 3.9.1 takes over a log directory of Ottla, and Ottla takes it back.
 
-1. Ottla writes topics with every codec (idempotent producers, several segments) and stops.
+1. Ottla writes topics with every codec (idempotent producers, several segments), keeps offsets of
+   consumer groups, and stops.
 2. Kafka starts on that directory. What it needs besides, its ZooKeeper gets from the directory
    itself: the cluster id of meta.properties and, for each folder of a partition, topic id and
-   leader epoch. It serves the same records, by offset and by time, and appends some.
+   leader epoch. It serves the same records, by offset and by time, and appends some; it reports
+   the same groups and offsets, and keeps newer ones.
 3. Kafka stops; Ottla starts on the directory again and serves all, also what Kafka appended.
 """
 
@@ -29,6 +31,8 @@ SEGMENT_BYTES = 1 << 18
 FIRST_COUNT = 1200
 MORE_COUNT = 30
 SEED_TIMEOUT_S = 60
+INTERNAL_TOPICS = {"offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 5,
+                   "group.initial.rebalance.delay.ms": 0}
 # Kafka's producer ids begin behind these, as they would in a cluster that Ottla is a member of.
 LAST_PRODUCER_ID = 999999
 
@@ -133,6 +137,76 @@ class Archive:
             rdkafka.read_by_time(bootstrap, topic, expected)
 
 
+class Groups:
+    """What consumer groups have committed, and the comparison with what a broker reports."""
+
+    TOPIC = "reads-none"
+    DELETED = "deleted"
+
+    def __init__(self):
+        self.committed = {}  # {group: {partition: (offset, metadata)}}
+
+    def consume(self, bootstrap, group, count):
+        """A member reads some records, commits by its own hand and leaves."""
+        consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": group,
+                                "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+        consumer.subscribe([self.TOPIC])
+        got = 0
+        while got < count:
+            message = consumer.poll(rdkafka.TIMEOUT_S)
+            if message is None or message.error():
+                raise Mismatch("group %s: no record: %s" % (group, message and message.error()))
+            got += 1
+        places = [ck.TopicPartition(place.topic, place.partition, place.offset,
+                                    metadata="after %d, n\u00e4chstes" % got)
+                  for place in consumer.position(consumer.assignment()) if place.offset >= 0]
+        consumer.commit(offsets=places, asynchronous=False)
+        consumer.close()
+        self.committed.setdefault(group, {}).update(
+            {place.partition: (place.offset, place.metadata) for place in places})
+
+    def commit_alone(self, bootstrap, group, offset):
+        """A consumer that is in no group keeps its offset under the group's name."""
+        consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": group,
+                                "enable.auto.commit": False})
+        place = ck.TopicPartition(self.TOPIC, 0, offset, metadata="")
+        consumer.assign([place])
+        consumer.commit(offsets=[place], asynchronous=False)
+        consumer.close()
+        self.committed.setdefault(group, {})[0] = (offset, "")
+
+    def make(self, bootstrap):
+        self.consume(bootstrap, "left", 100)
+        self.consume(bootstrap, "left", 50)
+        self.commit_alone(bootstrap, "alone", 7)
+        self.commit_alone(bootstrap, self.DELETED, 3)
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        admin.delete_consumer_groups([self.DELETED])[self.DELETED].result(rdkafka.TIMEOUT_S)
+        del self.committed[self.DELETED]
+
+    def compare(self, bootstrap):
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        records.await_true("the groups are those that were left: %s" % sorted(self.committed),
+                           lambda: self.listed(admin) == sorted(self.committed))
+        for group, expected in self.committed.items():
+            asked = ck.ConsumerGroupTopicPartitions(
+                group, [ck.TopicPartition(self.TOPIC, p) for p in range(PARTITIONS)])
+            answer = admin.list_consumer_group_offsets([asked])[group].result(rdkafka.TIMEOUT_S)
+            got = {place.partition: (place.offset, place.metadata or "")
+                   for place in answer.topic_partitions if place.offset >= 0}
+            expect("group %s: offsets" % group, expected, got)
+            state = admin.describe_consumer_groups([group])[group].result(rdkafka.TIMEOUT_S)
+            expect("group %s: state and members" % group, ("EMPTY", []),
+                   (state.state.name, state.members))
+
+    def listed(self, admin):
+        try:
+            found = admin.list_consumer_groups().result(rdkafka.TIMEOUT_S)
+        except ck.KafkaException:
+            return None  # still loading
+        return None if found.errors else sorted(group.group_id for group in found.valid)
+
+
 def check_folders(data_dir, archive):
     """The directory has what this test is about: every partition, and several segments."""
     partitions = read_partitions(data_dir)
@@ -161,7 +235,7 @@ def check_kafka_log(path):
             raise Mismatch("Kafka's log tells: %s\n(%s)" % (line, path))
 
 
-def serve_by_kafka(data_dir, partitions, archive, work_dir):
+def serve_by_kafka(data_dir, partitions, archive, groups, work_dir):
     meta = read_properties(data_dir / "meta.properties")
     expect("version of meta.properties", "0", meta["version"])
     broker_id = int(meta["broker.id"])
@@ -169,7 +243,8 @@ def serve_by_kafka(data_dir, partitions, archive, work_dir):
     work_dir.mkdir()
     zookeeper = brokers.ZooKeeper(libraries, work_dir)
     # No id: Kafka takes the one in meta.properties, also one that was generated.
-    kafka = brokers.Kafka(libraries, work_dir, {"broker.id": -1}, data_dir, zookeeper)
+    kafka = brokers.Kafka(libraries, work_dir, {"broker.id": -1, **INTERNAL_TOPICS}, data_dir,
+                          zookeeper)
     try:
         zookeeper.start()
         seed_zookeeper(zookeeper, znodes(meta["cluster.id"], broker_id, partitions), libraries,
@@ -177,6 +252,9 @@ def serve_by_kafka(data_dir, partitions, archive, work_dir):
         kafka.start()
         archive.compare(kafka.bootstrap)
         archive.append(kafka.bootstrap, MORE_COUNT)
+        groups.compare(kafka.bootstrap)
+        groups.consume(kafka.bootstrap, "left", 50)
+        groups.commit_alone(kafka.bootstrap, "new", 9)
         kafka.stop()
         check_kafka_log(kafka.process.log_path)
     finally:
@@ -185,20 +263,24 @@ def serve_by_kafka(data_dir, partitions, archive, work_dir):
 
 def run(work_dir):
     archive = Archive()
+    groups = Groups()
     broker = brokers.from_environment(work_dir / "writer",
-                                      {"log.segment.bytes": SEGMENT_BYTES})
+                                      {"log.segment.bytes": SEGMENT_BYTES, **INTERNAL_TOPICS})
     try:
         broker.start()
         archive.create_topics(broker.bootstrap)
         archive.append(broker.bootstrap, FIRST_COUNT)
         archive.compare(broker.bootstrap)
+        groups.make(broker.bootstrap)
+        groups.compare(broker.bootstrap)
         broker.stop()
         print("written and stopped", flush=True)
         partitions = check_folders(broker.data_dir, archive)
-        serve_by_kafka(broker.data_dir, partitions, archive, work_dir / "kafka")
+        serve_by_kafka(broker.data_dir, partitions, archive, groups, work_dir / "kafka")
         print("served by Apache Kafka", flush=True)
         broker.start()
         archive.compare(broker.bootstrap)
+        groups.compare(broker.bootstrap)
         archive.append(broker.bootstrap, MORE_COUNT)
         archive.compare(broker.bootstrap)
         broker.stop()
