@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A consumer group of real clients through everything that happens to one.
 
-  test.py WORK_DIR [--static] [--brief] [--strategy NAME] -- COMMAND ...
+  test.py WORK_DIR [OPTION ...] -- COMMAND ...
 
 COMMAND starts one member: it consumes TOPIC in GROUP at BOOTSTRAP (environment; also CLIENT_ID,
 STRATEGY, and INSTANCE_ID when it is a static member), prints "record PARTITION OFFSET" for each
@@ -251,7 +251,8 @@ class Story:
             self.await_members(1, "c was killed")
             self.join("d")
             self.await_members(2, "d joined")
-            self.restart_broker()
+            if not self.options.broker_stays:
+                self.restart_broker()
         self.finish()
 
     def finish(self):
@@ -299,6 +300,8 @@ def main():
     parser.add_argument("work_dir", type=pathlib.Path)
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--brief", action="store_true")
+    parser.add_argument("--broker-stays", action="store_true",
+                        help="for clients that end when there is no broker")
     parser.add_argument("--leaving-loses", type=int, default=0, metavar="N",
                         help="records that this client commits without giving them out when it "
                              "is told to stop")
