@@ -102,7 +102,7 @@ static bool leader_elect(struct group *g)
 static void generation_begin(struct turn *t)
 {
     struct group *g = t->g;
-    g->generation++;
+    g->generation = g->generation == INT32_MAX ? 1 : g->generation + 1; // a record may have said any number
     slice_drop(&g->protocol_name);
     if (g->members_count > 0) {
         g->protocol_name = slice_dup(group_vote(g));

@@ -230,6 +230,36 @@ static void test_too_many_members_for_the_new_limit(void **state)
     rig_release(&r);
 }
 
+static void test_generations_do_not_run_out(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    struct group_metadata_value_member_metadata member;
+    struct group_metadata_value v;
+    group_metadata_value_member_metadata_init(&member);
+    group_metadata_value_init(&v);
+    member.member_id = slice_str("m");
+    member.client_id = slice_str("c");
+    member.client_host = slice_str("/h");
+    member.session_timeout = 10000;
+    member.subscription = slice_str("");
+    member.assignment = slice_str("");
+    v.protocol_type = slice_str("consumer");
+    v.protocol = slice_str("range");
+    v.generation = INT32_MAX;
+    v.members = &member;
+    v.members_count = 1;
+    group_restore_metadata(r.group, &v);
+    rig_step(&r, (struct group_event){.type = GROUP_LOADED});
+    assert_int_equal(group_state(r.group), GROUP_STABLE);
+    assert_int_equal(rig_heartbeat(&r, "m", INT32_MAX), KAFKA_ERROR_NONE);
+    rig_advance(&r, 10000);
+    assert_int_equal(group_state(r.group), GROUP_EMPTY);
+    assert_int_equal(group_generation(r.group), 1);
+    rig_release(&r);
+}
+
 // ---- by hand -------------------------------------------------------------------------------------------------------
 
 struct script {
@@ -386,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_members_of_a_kafka_broker),
         cmocka_unit_test(test_a_life_replayed),
         cmocka_unit_test(test_too_many_members_for_the_new_limit),
+        cmocka_unit_test(test_generations_do_not_run_out),
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_tombstones),
         cmocka_unit_test(test_damage_hides_nothing_else),
