@@ -48,6 +48,9 @@ enum err err_from_errno(int errnum)
         return ERR_EXISTS;
     case ENOMEM:
         return ERR_NO_MEMORY;
+    case EMFILE:
+    case ENFILE:
+        return ERR_AGAIN;
     default:
         return ERR_IO;
     }

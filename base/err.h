@@ -58,7 +58,7 @@ const char *err_text(enum err e);
 const char *err_explain(enum err e);
 
 // Translates errno of a file operation: ENOSPC/EDQUOT -> NO_SPACE, ENOENT -> NOT_FOUND, EEXIST -> EXISTS,
-// ENOMEM -> NO_MEMORY, all else -> IO.
+// ENOMEM -> NO_MEMORY, EMFILE/ENFILE (no descriptor free) -> AGAIN, all else -> IO.
 enum err err_from_errno(int errnum);
 
 #endif

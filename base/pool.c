@@ -11,8 +11,9 @@
 #include <stdlib.h>
 
 struct pool {
-    struct mutex mu; // leaf; guards all below except threads
-    struct cond changed;
+    struct mutex mu;     // leaf; guards all below except threads
+    struct cond changed; // for the threads: a job, or the end
+    struct cond idle;    // for pool_drain
     struct pool_job *head;
     struct pool_job **tail;
     int n_running; // jobs taken from the queue and not finished
@@ -48,6 +49,9 @@ static void *worker_run(void *arg)
         job->run(job);
         mutex_lock(&p->mu);
         p->n_running--;
+        if (p->n_running == 0 && !p->head) {
+            cond_broadcast(&p->idle);
+        }
         if (p->stopping && p->n_running == 0) {
             cond_broadcast(&p->changed);
         }
@@ -65,6 +69,7 @@ enum err pool_new(int n_threads, struct pool **out)
     }
     mutex_init(&p->mu, MUTEX_RANK_LEAF);
     cond_init(&p->changed);
+    cond_init(&p->idle);
     p->tail = &p->head;
 
     // Signals are for the main thread: the new threads inherit a mask that blocks them all.
@@ -99,8 +104,18 @@ void pool_free(struct pool *p)
         ASSERT(rc == 0);
     }
     cond_destroy(&p->changed);
+    cond_destroy(&p->idle);
     mutex_destroy(&p->mu);
     free(p);
+}
+
+void pool_drain(struct pool *p)
+{
+    mutex_lock(&p->mu);
+    while (p->head || p->n_running > 0) {
+        cond_wait(&p->idle, &p->mu);
+    }
+    mutex_unlock(&p->mu);
 }
 
 void pool_submit(struct pool *p, struct pool_job *job)

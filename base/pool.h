@@ -18,6 +18,8 @@ struct pool_job {
 enum err pool_new(int n_threads, struct pool **out) WARN_UNUSED;
 // Runs what is queued to its end, then stops the threads. Jobs queued meanwhile by jobs are run too.
 void pool_free(struct pool *p);
+// Waits until nothing is queued and nothing runs; new jobs may come after that. Not from a pool thread.
+void pool_drain(struct pool *p);
 // From any thread.
 void pool_submit(struct pool *p, struct pool_job *job);
 

@@ -436,6 +436,9 @@ static void listeners_close(struct broker *b)
     for (int i = 0; i < b->n_listeners; i++) {
         listener_close(b->listeners[i]);
     }
+    if (b->pool) {
+        pool_drain(b->pool); // who still works for a request of a loop posts its wake before the loop ends
+    }
     for (int i = 0; i < b->n_loops; i++) {
         loop_stop(b->loops[i]); // runs the wakes of requests that went away meanwhile
     }

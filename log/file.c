@@ -9,11 +9,6 @@
 
 #include "base/assert.h"
 
-enum err file_open_error(int errnum)
-{
-    return errnum == EMFILE || errnum == ENFILE ? ERR_AGAIN : err_from_errno(errnum);
-}
-
 enum err log_file_open(const struct os *os, const char *path, int flags, int64_t base_offset, struct log_file **out)
 {
     struct log_file *f = malloc(sizeof *f);
@@ -22,7 +17,7 @@ enum err log_file_open(const struct os *os, const char *path, int flags, int64_t
     }
     f->fd = os->open(os, path, flags, 0644);
     if (f->fd < 0) {
-        enum err err = file_open_error(errno);
+        enum err err = err_from_errno(errno);
         free(f);
         return err;
     }
@@ -58,7 +53,7 @@ enum err file_sync(const struct os *os, const char *path)
 {
     int fd = os->open(os, path, O_RDONLY, 0);
     if (fd < 0) {
-        return errno == ENOENT ? ERR_OK : file_open_error(errno);
+        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
     }
     enum err err = os->fsync(os, fd) == 0 ? ERR_OK : err_from_errno(errno);
     os->close(os, fd);

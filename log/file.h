@@ -20,8 +20,6 @@ struct log_file {
 enum err log_file_open(const struct os *os, const char *path, int flags, int64_t base_offset,
                        struct log_file **out) WARN_UNUSED;
 
-// For a failed open: AGAIN when there was no free descriptor, which says nothing about the disk.
-enum err file_open_error(int errnum);
 // fsync of a file that may or may not exist.
 enum err file_sync(const struct os *os, const char *path) WARN_UNUSED;
 

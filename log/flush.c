@@ -100,11 +100,16 @@ enum err log_flush(struct log *l)
     if (!err) {
         err = flush_folders(l, folder, parent);
     }
-    if (err) {
+    bool later = err == ERR_AGAIN || err == ERR_NO_MEMORY; // a file could not be opened: no fsync has failed
+    if (err && !later) {
         log_fail(l, err, "fsync"); // before anybody else may try: a second fsync would not see the error again
     }
     mutex_lock(&l->flush_mu);
     l->flushing = false;
+    if (later) {
+        l->folder_dirty |= folder;
+        l->parent_dirty |= parent;
+    }
     if (!err) {
         l->sync_from = active_base;
         if (until > log_recovery_point(l)) {

@@ -68,7 +68,7 @@ static enum err folder_read(struct folder *f)
 {
     DIR *dir = opendir(f->path);
     if (dir == NULL) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     enum err err = ERR_OK;
     for (struct dirent *e = readdir(dir); e != NULL && !err; e = readdir(dir)) {
@@ -285,7 +285,7 @@ enum err folder_remove(const struct os *os, const char *path)
 {
     DIR *dir = opendir(path);
     if (dir == NULL) {
-        return errno == ENOENT ? ERR_OK : file_open_error(errno);
+        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
     }
     enum err err = ERR_OK;
     for (struct dirent *e = readdir(dir); e != NULL && !err; e = readdir(dir)) {

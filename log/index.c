@@ -117,7 +117,7 @@ enum err index_load(struct index *x, const struct os *os, const char *path, int6
     }
     int fd = os->open(os, path, O_RDONLY, 0);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     enum err err = index_check_end(x, os, fd, (int32_t)n, value_limit, sane);
     if (!err && *sane) {
@@ -193,7 +193,7 @@ enum err index_store(struct index *x, const struct os *os, const char *path, boo
     }
     int fd = os->open(os, path, O_WRONLY | O_CREAT, 0644);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     enum err err = x->pending_count > 0 ? index_write_pending(x, os, fd) : ERR_OK;
     if (!err && sync && os->fsync(os, fd) != 0) {
@@ -233,7 +233,7 @@ enum err index_truncate(struct index *x, const struct os *os, const char *path, 
     }
     int fd = os->open(os, path, O_RDWR, 0);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     int32_t kept;
     err = index_count_below(x, os, fd, offset, &kept);
@@ -262,7 +262,7 @@ enum err index_reset(struct index *x, const struct os *os, const char *path)
     index_set_stored(x, 0);
     int fd = os->open(os, path, O_WRONLY | O_CREAT, 0644);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     enum err err = os->ftruncate(os, fd, 0) == 0 ? ERR_OK : err_from_errno(errno);
     os->close(os, fd);
@@ -344,7 +344,7 @@ static enum err index_search(struct index *x, const struct os *os, const char *p
     }
     int fd = os->open(os, path, O_RDONLY, 0);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     int32_t count;
     struct index_entry file_above;

@@ -314,6 +314,7 @@ void log_epoch_end(const struct log *l, int32_t epoch, int32_t *found_epoch, int
 
 // fsyncs all that was written when the call began and moves the recovery point there. Calls that overlap share one
 // fsync: a call that began while another ran waits for the next one together with all the others (group commit).
+// ERR_AGAIN, ERR_NO_MEMORY: nothing could be opened, nothing has failed; call again later.
 enum err log_flush(struct log *l) WARN_UNUSED; // [any] [disk]
 // Deletes segments by log start, size and time; rolls the active one if it must go. Only segments wholly below the
 // high watermark go. Answers how many.

@@ -37,7 +37,7 @@ enum err txn_index_load(const struct os *os, const char *path, int64_t base_offs
     *sane = true;
     int fd = os->open(os, path, O_RDONLY, 0);
     if (fd < 0) {
-        return errno == ENOENT ? ERR_OK : file_open_error(errno);
+        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
     }
     int64_t size;
     uint8_t raw[TXN_ENTRY_SIZE];
@@ -63,7 +63,7 @@ enum err txn_index_append(const struct os *os, const char *path, int32_t count, 
     entry_encode(t, raw);
     int fd = os->open(os, path, O_WRONLY | O_CREAT, 0644);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     struct iovec iov = {.iov_base = raw, .iov_len = sizeof raw};
     enum err err = os_pwritev_full(os, fd, &iov, 1, (int64_t)count * TXN_ENTRY_SIZE);
@@ -80,7 +80,7 @@ enum err txn_index_read(const struct os *os, const char *path, int32_t count, st
     struct aborted_txn *list = calloc((size_t)count + 1, sizeof *list);
     int fd = os->open(os, path, O_RDONLY, 0);
     if (fd < 0) {
-        err = file_open_error(errno);
+        err = err_from_errno(errno);
         goto out;
     }
     if (raw == NULL || list == NULL) {
@@ -124,7 +124,7 @@ enum err txn_index_truncate(const struct os *os, const char *path, int64_t offse
     *count = kept;
     int fd = os->open(os, path, O_WRONLY, 0);
     if (fd < 0) {
-        return file_open_error(errno);
+        return err_from_errno(errno);
     }
     if (os->ftruncate(os, fd, (int64_t)kept * TXN_ENTRY_SIZE) != 0) {
         err = err_from_errno(errno);

@@ -47,6 +47,8 @@ static void test_from_errno(void **state)
     assert_int_equal(err_from_errno(ENOENT), ERR_NOT_FOUND);
     assert_int_equal(err_from_errno(EEXIST), ERR_EXISTS);
     assert_int_equal(err_from_errno(ENOMEM), ERR_NO_MEMORY);
+    assert_int_equal(err_from_errno(EMFILE), ERR_AGAIN);
+    assert_int_equal(err_from_errno(ENFILE), ERR_AGAIN);
     assert_int_equal(err_from_errno(EIO), ERR_IO);
     assert_int_equal(err_from_errno(EACCES), ERR_IO);
 }

@@ -48,6 +48,28 @@ static void test_free_runs_all(void **state)
     }
 }
 
+static void test_drain_waits_for_all(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        static struct work works[JOBS];
+        atomic_int done = 0;
+        struct pool *p;
+        assert_int_equal(pool_new(3, &p), ERR_OK);
+        pool_drain(p); // nothing to wait for
+        for (int i = 0; i < JOBS; i++) {
+            works[i] = (struct work){.job.run = work_run, .pool = p, .done = &done, .again = i % 3};
+            pool_submit(p, &works[i].job);
+        }
+        pool_drain(p);
+        assert_int_equal(done, JOBS);
+        pool_submit(p, &works[0].job); // it goes on working
+        pool_drain(p);
+        assert_int_equal(done, JOBS + 1);
+        pool_free(p);
+    }
+}
+
 static void order_run(struct pool_job *job)
 {
     struct work *w = (struct work *)job;
@@ -104,9 +126,8 @@ static void test_free_of_unused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_free_runs_all),
-        cmocka_unit_test(test_one_thread_keeps_order),
-        cmocka_unit_test(test_signals_blocked_in_threads_only),
+        cmocka_unit_test(test_free_runs_all),          cmocka_unit_test(test_drain_waits_for_all),
+        cmocka_unit_test(test_one_thread_keeps_order), cmocka_unit_test(test_signals_blocked_in_threads_only),
         cmocka_unit_test(test_free_of_unused),
     };
     return cmocka_run_group_tests_name("base/pool", tests, NULL, NULL);

@@ -11,11 +11,13 @@
 #include "broker/replica/partition_private.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/logging.h"
 
-#define WAKE_ALL ((int64_t)1 << 62) // more than any wait can miss
+#define FLUSH_RETRY_NS (20 * 1000 * 1000)
+#define WAKE_ALL       ((int64_t)1 << 62) // more than any wait can miss
 
 enum flush_state {
     FLUSH_IDLE,
@@ -291,6 +293,16 @@ static void flush_publish(struct partition *p, struct log *log)
     wake_list_post(&woken);
 }
 
+// No descriptor or memory at the moment: this job is run again, after a pause that leaves the disk pool to others.
+static void flush_later(struct partition *p)
+{
+    struct timespec pause = {.tv_nsec = FLUSH_RETRY_NS};
+    mutex_lock(&p->state_mu);
+    p->flush = FLUSH_RUNNING_AGAIN;
+    mutex_unlock(&p->state_mu);
+    nanosleep(&pause, NULL);
+}
+
 static void flush_job_run(struct pool_job *job)
 {
     struct partition *p = (struct partition *)job;
@@ -302,6 +314,8 @@ static void flush_job_run(struct pool_job *job)
         enum err err = log_flush(log);
         if (err == ERR_OK) {
             flush_publish(p, log);
+        } else if (err == ERR_AGAIN || err == ERR_NO_MEMORY) {
+            flush_later(p);
         } else {
             partition_fail(p, "fsync", err);
         }

@@ -47,6 +47,27 @@ static void test_rolled_segments(void **state)
     env_stop(&e);
 }
 
+// A file that cannot be opened for want of a descriptor is no failed fsync: the next flush does it all.
+static void test_no_descriptor_is_no_failure(void **state)
+{
+    (void)state;
+    struct env e;
+    env_start(&e);
+    do {
+        assert_int_equal(env_append(&e), ERR_OK);
+    } while (!e.last.rolled);
+    e.os.fail_errno = EMFILE;
+    e.os.fail_from[TEST_OS_OPEN] = e.os.calls[TEST_OS_OPEN] + 1;
+    assert_int_equal(log_flush(e.log), ERR_AGAIN);
+    assert_false(log_failed(e.log));
+    e.os.fail_from[TEST_OS_OPEN] = 0;
+    int calls = e.os.calls[TEST_OS_FSYNC];
+    assert_int_equal(log_flush(e.log), ERR_OK);
+    assert_true(e.os.calls[TEST_OS_FSYNC] > calls); // the folder at least
+    assert_int_equal(log_recovery_point(e.log), log_end_offset(e.log));
+    env_stop(&e);
+}
+
 // ---- many threads --------------------------------------------------------------------------------------------------
 
 // An os whose fsync waits until the test lets it go. Its lock has no rank: whoever calls fsync may hold any lock.
@@ -201,9 +222,8 @@ static void test_callers_share_a_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_moves_the_recovery_point),
-        cmocka_unit_test(test_rolled_segments),
-        cmocka_unit_test(test_callers_share_an_fsync),
+        cmocka_unit_test(test_moves_the_recovery_point),    cmocka_unit_test(test_rolled_segments),
+        cmocka_unit_test(test_no_descriptor_is_no_failure), cmocka_unit_test(test_callers_share_an_fsync),
         cmocka_unit_test(test_callers_share_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
