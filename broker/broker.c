@@ -9,11 +9,14 @@
 #include "base/pool.h"
 #include "broker/api/fetch_session.h"
 #include "broker/api/request.h"
+#include "broker/key_table.h"
 #include "broker/txn/producer_ids.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+
+#define KEYS_ARENA_LIMIT ((size_t)64 * 1024 * 1024)
 
 struct broker {
     const struct broker_config *config;
@@ -29,6 +32,8 @@ struct broker {
     struct metadata_endpoint endpoints[CONFIG_MAX_LISTENERS]; // advertised, with bound ports
     int32_t endpoints_count;
     struct topic_config topic_defaults;
+    struct arena keys_arena;
+    struct broker_keys keys;
     struct cluster *cluster;
     bool background; // the replica manager's timers run on the control loop
     struct producer_ids *producer_ids;
@@ -141,10 +146,6 @@ static void topic_defaults_fill(const struct broker_config *c, struct topic_conf
     t->compression_gzip_level = c->compression_gzip_level;
     t->compression_lz4_level = c->compression_lz4_level;
     t->compression_zstd_level = c->compression_zstd_level;
-    for (int32_t i = 0; i < topic_config_count(); i++) {
-        const char *key = topic_config_synonym(i);
-        t->set[i] = key && broker_config_is_given(c, key);
-    }
 }
 
 static struct group_options group_options_of(const struct broker_config *c)
@@ -186,7 +187,6 @@ static void api_fill(struct broker *b)
                 .uncompressed = true,
                 .replication_factor_key = "transaction.state.log.replication.factor",
             },
-        .topic_defaults = &b->topic_defaults,
     };
     b->api = (struct api_context){
         .os = b->os,
@@ -347,7 +347,11 @@ static enum err cluster_join(struct broker *b)
     const struct log_dir_meta *meta = log_dir_meta(b->dir);
     endpoints_fill(b);
     topic_defaults_fill(c, &b->topic_defaults);
-    enum err e = cluster_open(
+    enum err e = key_table_build(c, &b->keys_arena, &b->keys);
+    if (e != ERR_OK) {
+        return e;
+    }
+    e = cluster_open(
         &(struct cluster_options){
             .os = b->os,
             .zk_dir = c->log_dir,
@@ -361,6 +365,7 @@ static enum err cluster_join(struct broker *b)
             .default_replication_factor = c->default_replication_factor,
             .delete_topics = c->delete_topics,
             .topic_defaults = &b->topic_defaults,
+            .keys = &b->keys,
             .hooks = coordinator_hooks(b->groups, replica_manager_hooks(b->replicas)),
         },
         &b->cluster);
@@ -412,6 +417,7 @@ enum err broker_open(const struct broker_config *config, const struct os *os, st
     b->config = config;
     b->os = os;
     b->id = -1;
+    arena_init(&b->keys_arena, KEYS_ARENA_LIMIT);
     enum err e = pool_new(config->num_io_threads, &b->pool);
     for (size_t i = 0; e == ERR_OK && i < sizeof steps / sizeof steps[0]; i++) {
         e = steps[i](b);
@@ -481,6 +487,7 @@ enum err broker_close(struct broker *b)
         loop_free(b->loops[i]);
     }
     fetch_sessions_free(b->fetch_sessions); // requests are gone since the loops have stopped
+    arena_release(&b->keys_arena);
     free(b->listeners);
     free(b->loops);
     free(b);

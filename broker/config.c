@@ -112,25 +112,42 @@ static enum err fail(struct broker_config *c, const char *text)
     return text ? ERR_INVALID : ERR_NO_MEMORY;
 }
 
-static enum err warning_add(struct broker_config *c, const char *text)
+// Adds a text (of arena_printf: NULL means that even it found no memory) to a list that grows.
+static enum err text_add(struct broker_config *c, const char ***list, int32_t *count, int32_t *capacity,
+                         const char *text)
 {
-    if (c->warnings_count == c->warnings_capacity) {
-        int32_t capacity = c->warnings_capacity > 0 ? c->warnings_capacity * 2 : 8;
-        const char **more = arena_array(&c->arena, (size_t)capacity, sizeof *more);
+    if (*count == *capacity) {
+        int32_t more_capacity = *capacity > 0 ? *capacity * 2 : 8;
+        const char **more = arena_array(&c->arena, (size_t)more_capacity, sizeof *more);
         if (!more) {
             return fail(c, NULL);
         }
-        for (int32_t i = 0; i < c->warnings_count; i++) {
-            more[i] = c->warnings[i];
+        for (int32_t i = 0; i < *count; i++) {
+            more[i] = (*list)[i];
         }
-        c->warnings = more;
-        c->warnings_capacity = capacity;
+        *list = more;
+        *capacity = more_capacity;
     }
     if (!text) {
         return fail(c, NULL);
     }
-    c->warnings[c->warnings_count++] = text;
+    (*list)[(*count)++] = text;
     return ERR_OK;
+}
+
+static enum err warning_add(struct broker_config *c, const char *text)
+{
+    return text_add(c, &c->warnings, &c->warnings_count, &c->warnings_capacity, text);
+}
+
+static enum err unknown_add(struct broker_config *c, const char *key)
+{
+    for (int32_t i = 0; i < c->unknown_count; i++) {
+        if (strcmp(c->unknown[i], key) == 0) {
+            return ERR_OK;
+        }
+    }
+    return text_add(c, &c->unknown, &c->unknown_count, &c->unknown_capacity, arena_strdup(&c->arena, key));
 }
 
 // ---- texts ---------------------------------------------------------------------------------------------------------
@@ -155,6 +172,10 @@ static enum err value_set(void *ctx, const char *key, const char *value)
     struct broker_config *c = ctx;
     int32_t i = config_key_find(key);
     if (i < 0) {
+        enum err err = unknown_add(c, key);
+        if (err) {
+            return err;
+        }
         if (config_key_is_listener_prefixed(key)) {
             return warning_add(c, arena_printf(&c->arena,
                                                "%s has no effect in this version: keys of a single listener "

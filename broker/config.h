@@ -119,6 +119,8 @@ struct broker_config {
     // What the operator should know. Each is one line.
     const char **warnings;
     int32_t warnings_count;
+    const char **unknown; // keys that Kafka does not know, each once
+    int32_t unknown_count;
     const char *error; // why loading failed: names key, value and what is allowed
 
     // Private to config.c.
@@ -126,6 +128,7 @@ struct broker_config {
     const char **values; // texts by table index, NULL = null
     bool *given;         // by table index: set by file or override
     int32_t warnings_capacity;
+    int32_t unknown_capacity;
 };
 
 // Reads path (NULL = no file: laptop defaults), then the overrides ("key=value", later ones win), checks everything

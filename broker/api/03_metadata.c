@@ -6,12 +6,9 @@
 #include "broker/api/apis.h"
 #include "broker/api/auto_create.h"
 #include "broker/api/key_map.h"
+#include "broker/api/operations.h"
 
 #include <limits.h>
-
-// What a client may do without an authorizer, as bits by Kafka's operation codes.
-#define TOPIC_OPERATIONS_ALL   3576
-#define CLUSTER_OPERATIONS_ALL 8096
 
 #define METADATA_TOPICS_MAX 10000 // names in one request; a client with more asks for all
 

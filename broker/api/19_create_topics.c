@@ -14,11 +14,6 @@
 #define CREATE_FIRST_CONFIG_VERSION 5
 #define CREATE_FIRST_ID_VERSION     7
 
-// Kafka's ConfigSource numbers.
-#define SOURCE_DYNAMIC_TOPIC 1
-#define SOURCE_STATIC_BROKER 4
-#define SOURCE_DEFAULT       5
-
 static bool assignments_copy(struct arena *a, const struct create_topics_request_creatable_topic *in,
                              struct topic_create *out)
 {
@@ -91,18 +86,10 @@ static bool job_fill(struct request *r, struct cluster_job *job)
     return ok;
 }
 
-static int8_t config_source(const struct request *r, const struct topic_config *effective, int32_t i)
-{
-    if (effective->set[i]) {
-        return SOURCE_DYNAMIC_TOPIC;
-    }
-    return r->ctx->options->topic_defaults->set[i] ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
-}
-
 static bool fill_configs(struct request *r, const struct topic_create *c,
                          struct create_topics_response_creatable_topic_result *o)
 {
-    int32_t n = topic_config_count();
+    int32_t n = c->configs_shown.count;
     o->num_partitions = c->out_partitions;
     o->replication_factor = c->out_replication_factor;
     o->configs = arena_array(&r->arena, (size_t)n, sizeof *o->configs);
@@ -112,13 +99,16 @@ static bool fill_configs(struct request *r, const struct topic_create *c,
     for (int32_t i = 0; i < n; i++) {
         struct create_topics_response_creatable_topic_configs *e = &o->configs[i];
         create_topics_response_creatable_topic_configs_init(e);
-        const char *value = topic_config_value(c->effective, i, &r->arena);
+        const struct config_shown *shown = &c->configs_shown.list[i];
+        e->name = slice_str(shown->name);
+        const char *value = arena_strdup(&r->arena, shown->value); // the job dies before the answer is encoded
         if (value == NULL) {
             return false;
         }
-        e->name = slice_str(topic_config_key(i));
         e->value = slice_str(value);
-        e->config_source = config_source(r, c->effective, i);
+        e->read_only = shown->read_only;
+        e->is_sensitive = shown->sensitive;
+        e->config_source = (int8_t)shown->source;
     }
     o->configs_count = n;
     return true;

@@ -31,8 +31,13 @@
     X(19, 0, 7, api_create_topics, topic_job_end, 0)                                                                   \
     X(20, 0, 6, api_delete_topics, topic_job_end, 0)                                                                   \
     X(22, 0, 5, api_init_producer_id, api_init_producer_id_abort, 0)                                                   \
+    X(32, 0, 4, api_describe_configs, topic_job_end, 0)                                                                \
+    X(33, 0, 2, api_alter_configs, topic_job_end, 0)                                                                   \
+    X(37, 0, 3, api_create_partitions, topic_job_end, 0)                                                               \
     X(42, 0, 2, api_delete_groups, api_delete_groups_abort, API_CUT_SHORT)                                             \
-    X(47, 0, 0, api_offset_delete, group_request_abort, API_CUT_SHORT)
+    X(44, 0, 1, api_incremental_alter_configs, topic_job_end, 0)                                                       \
+    X(47, 0, 0, api_offset_delete, group_request_abort, API_CUT_SHORT)                                                 \
+    X(60, 0, 1, api_describe_cluster, api_no_abort, 0)
 
 #define API_PROTOTYPES(key, first, last, handler, abort, flags)                                                        \
     enum api_step handler(struct request *r);                                                                          \

@@ -83,9 +83,8 @@ struct api_options {
     bool auto_create_topics; // auto.create.topics.enable
     bool delete_topics;      // delete.topic.enable
     struct group_options group;
-    struct internal_topic offsets_topic;       // __consumer_offsets
-    struct internal_topic transactions_topic;  // __transaction_state
-    const struct topic_config *topic_defaults; // of server.properties; `set` marks the keys the file gives
+    struct internal_topic offsets_topic;      // __consumer_offsets
+    struct internal_topic transactions_topic; // __transaction_state
 };
 
 struct request {

@@ -37,6 +37,8 @@ static void on_event(void *ctx, enum zk_event_type type, const char *path)
     struct cluster *c = ctx;
     if (type == ZK_EVENT_SESSION_EXPIRED) {
         cluster_fail(c, ERR_CLOSED, "the session with the tree of znodes has expired");
+    } else if (path != NULL && strcmp(path, ZNODE_CONFIG_CHANGES) == 0) {
+        config_changes_read(c);
     } else if (path != NULL && c->controller != NULL) {
         cluster_step(c, &(struct controller_event){.type = CONTROLLER_WATCH, .path = path});
     }
@@ -190,8 +192,10 @@ static void cluster_free(struct cluster *c)
 
 static struct cluster *cluster_new(const struct cluster_options *o)
 {
+    static const struct broker_keys no_keys = {NULL, 0};
     struct cluster *c = must_alloc(sizeof *c);
     c->options = *o;
+    c->options.keys = o->keys != NULL ? o->keys : &no_keys;
     c->broker_id = o->broker_id;
     c->dispatch.run = dispatch_run;
     LIST_INIT(&c->calls);
@@ -200,6 +204,7 @@ static struct cluster *cluster_new(const struct cluster_options *o)
     TAILQ_INIT(&c->queued);
     TAILQ_INIT(&c->settling);
     controller_effects_init(&c->effects);
+    settings_init(c);
     mutex_init(&c->picture_mu, MUTEX_RANK_LEAF);
     mutex_init(&c->gate_mu, MUTEX_RANK_LEAF);
     cond_init(&c->gate_cond);

@@ -8,6 +8,7 @@
 #ifndef OTTLA_CLUSTER_CLUSTER_H
 #define OTTLA_CLUSTER_CLUSTER_H
 
+#include "broker/cluster/config_alter.h"
 #include "broker/cluster/metadata.h"
 #include "broker/cluster/topic_config.h"
 #include "broker/net/wait.h"
@@ -42,6 +43,8 @@ struct cluster_hooks {
     enum err (*partition_removed)(void *ctx, const char *topic, int32_t partition, bool erase);
     // The topic is going; it is in no picture from now on. May be NULL.
     void (*topic_deleted)(void *ctx, const char *topic, int32_t partitions_count);
+    // These are the topic's effective configs from now on. May be NULL.
+    void (*config_changed)(void *ctx, const char *topic, int32_t partition, const struct topic_config *config);
     void *ctx;
 };
 
@@ -58,6 +61,7 @@ struct cluster_options {
     int32_t default_replication_factor;
     bool delete_topics;
     const struct topic_config *topic_defaults; // of server.properties
+    const struct broker_keys *keys;            // likewise; NULL = none are known
     struct cluster_hooks hooks;
 };
 
@@ -77,9 +81,10 @@ struct loop *cluster_loop(struct cluster *c); // the control thread's
 const struct metadata *cluster_metadata(struct cluster *c);
 
 // ---------------------------------------------------------------------------------------------------------------
-// Jobs: topic creation and deletion, producer ids, offsets in the tree. A job is counted: the submitting request holds
-// one reference and the control thread another, so a connection may die while its job runs. The wait is counted down by
-// one when the job is done, provided the job is still linked; a requester that goes away calls cluster_job_detach.
+// Jobs: topic creation, growth and deletion, configs, producer ids, offsets in the tree. A job is counted: the
+// submitting request holds one reference and the control thread another, so a connection may die while its job runs.
+// The wait is counted down by one when the job is done, provided the job is still linked; a requester that goes away
+// calls cluster_job_detach.
 
 enum cluster_job_type {
     CLUSTER_CREATE_TOPICS,
@@ -87,6 +92,9 @@ enum cluster_job_type {
     CLUSTER_PRODUCER_IDS,
     CLUSTER_CONSUMER_OFFSETS_READ,
     CLUSTER_CONSUMER_OFFSETS_WRITE,
+    CLUSTER_CREATE_PARTITIONS,
+    CLUSTER_DESCRIBE_CONFIGS,
+    CLUSTER_ALTER_CONFIGS, // over when the changes are in effect on this broker
 };
 
 struct topic_assignment {
@@ -112,7 +120,22 @@ struct topic_create {
     struct uuid topic_id;
     int32_t out_partitions;
     int16_t out_replication_factor;
-    const struct topic_config *effective; // owned by the job
+    struct config_list configs_shown; // in effect; in the job's arena
+};
+
+#define TOPIC_GROW_SHOWN_BROKERS 20 // of an assignment in a message
+
+struct topic_grow {
+    // in
+    const char *name;
+    size_t name_len;
+    int32_t count;                        // partitions it shall have
+    struct topic_assignment *assignments; // of the new partitions, in order; the number is not looked at
+    int32_t assignments_count;            // -1 = they are chosen
+    bool duplicate;                       // named more than once in the request
+    // out
+    int16_t error_code;
+    const char *error_message;
 };
 
 struct topic_delete {
@@ -144,8 +167,14 @@ struct cluster_job {
     bool auto_create; // by a Metadata request: internal topics allowed, an existing topic is no error
     struct topic_create *creates;
     int32_t creates_count;
+    struct topic_grow *grows;
+    int32_t grows_count;
     struct topic_delete *deletes;
     int32_t deletes_count;
+    // CLUSTER_DESCRIBE_CONFIGS and CLUSTER_ALTER_CONFIGS
+    struct config_resource *resources;
+    int32_t resources_count;
+    bool incremental;
     // CLUSTER_PRODUCER_IDS: one block of /latest_producer_id_block
     int64_t producer_id_first;
     int32_t producer_id_count;

@@ -13,12 +13,29 @@
 
 #define CLUSTER_MAX_CALLS 10000 // operations on the tree in flight at once, of the start or of the controller
 
-// Effective configs of one topic, by name.
+// The configs of one topic that has entries of its own, by name.
 struct topic_settings {
     char *name;
-    struct topic_config config;
-    struct arena arena; // its texts
+    struct znode_config entries;
+    struct topic_config config; // in effect
+    struct arena arena;         // of the entries
+    struct arena texts;         // of config
     UT_hash_handle hh;
+};
+
+// Entries of /config/brokers/<id> or <default>.
+struct broker_settings {
+    struct znode_config entries;
+    struct arena arena;
+};
+
+// Following /config/changes: numbers of its children are handled in order, each by reading what it names.
+struct config_changes {
+    int32_t applied; // the last number whose change is in effect; -1 = none yet
+    int32_t listed;  // the last number there is
+    int32_t calls_left;
+    bool reading;
+    bool again; // there are more by now
 };
 
 // An operation on the tree on its way: who gets the outcome.
@@ -85,6 +102,11 @@ struct cluster {
     bool ready_after_publish;
     struct metadata_builder *builder; // of the picture to be published after this step; NULL: nothing has changed
     struct topic_settings *settings;
+    struct broker_settings broker_settings;  // of this broker
+    struct broker_settings cluster_settings; // of all
+    struct topic_config topic_defaults;      // with those on top of the file's
+    struct arena topic_defaults_arena;
+    struct config_changes changes;
     // Jobs: one at a time writes (first of the list), the others wait for their turn or for the picture.
     struct cluster_job_list queued;
     struct cluster_job *writing;
@@ -129,7 +151,20 @@ void settings_put(struct cluster *c, const char *topic, const struct znode_confi
 void settings_remove(struct cluster *c, const char *topic);
 // The defaults when the topic has none of its own.
 const struct topic_config *settings_find(const struct cluster *c, const char *topic);
+const struct znode_config *settings_entries(const struct cluster *c, const char *topic);
+// Replaces the entries of this broker or (cluster_wide) of all, and with them the defaults of topics. Entries nobody
+// can read are skipped with a warning.
+void settings_put_broker(struct cluster *c, bool cluster_wide, const struct znode_config *entries);
+void settings_init(struct cluster *c);
 void settings_clear(struct cluster *c);
+struct config_view settings_view(const struct cluster *c);
+
+// ---- config_changes.c ----
+
+// What the start found in /config/changes, which is watched from then on.
+void config_changes_begin(struct cluster *c, const struct zk_result *r);
+// The watch has fired.
+void config_changes_read(struct cluster *c);
 
 // ---- jobs.c ----
 
@@ -156,7 +191,10 @@ struct job_entry {
     struct slice config_data;
     struct slice topic_data;
     struct znode_config config;
+    int32_t version;     // growth: of the topic's node
     bool config_missing; // its node has to be created
+    const char *path;    // config changes: of the entity, below /config
+    int32_t sequence;    // likewise: the number of the change
 };
 
 typedef void job_result_fn(struct cluster *c, struct cluster_job *j, int32_t index, const struct zk_result *r);
@@ -194,5 +232,11 @@ void delete_job_begin(struct cluster *c, struct cluster_job *j); // job_delete.c
 bool delete_job_settled(const struct cluster_job *j);
 void producer_ids_job_begin(struct cluster *c, struct cluster_job *j);     // job_producer_ids.c
 void consumer_offsets_job_begin(struct cluster *c, struct cluster_job *j); // job_consumer_offsets.c
+void grow_job_begin(struct cluster *c, struct cluster_job *j);             // job_grow.c
+bool grow_job_settled(const struct cluster *c, const struct cluster_job *j);
+void producer_ids_job_begin(struct cluster *c, struct cluster_job *j);     // job_producer_ids.c
+void describe_configs_job_begin(struct cluster *c, struct cluster_job *j); // job_configs.c
+void alter_configs_job_begin(struct cluster *c, struct cluster_job *j);
+bool alter_configs_job_settled(const struct cluster *c, const struct cluster_job *j);
 
 #endif

@@ -162,10 +162,50 @@ static void configs_listed(struct cluster *c, void *arg, int32_t index, const st
     stage_done(c, r->err, "cannot list the configs of topics");
 }
 
-static void configs_begin(struct cluster *c)
+static void configs_list(struct cluster *c)
 {
     stage_begin(c, configs_read);
     zk_children(c->zk, ZNODE_CONFIG_TOPICS, false, cluster_call_done, stage_call(c, configs_listed, 0));
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Dynamic configs of brokers, behind a watch on changes: what changes from now on is read again
+
+static void broker_config_read(struct cluster *c, void *arg, int32_t cluster_wide, const struct zk_result *r)
+{
+    (void)arg;
+    enum err err = r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
+    if (r->err == ERR_OK) {
+        struct arena a;
+        arena_init(&a, PAYLOAD_ARENA_LIMIT);
+        struct znode_config config;
+        err = znode_config_decode(r->data, &a, &config);
+        if (err == ERR_OK) {
+            settings_put_broker(c, cluster_wide != 0, &config);
+        }
+        arena_release(&a);
+    }
+    stage_done(c, err, "cannot read the dynamic configs of brokers");
+}
+
+static void changes_read(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+{
+    (void)arg;
+    (void)index;
+    if (r->err == ERR_OK) {
+        config_changes_begin(c, r);
+    }
+    stage_done(c, r->err, "cannot list the changes of configs");
+}
+
+static void configs_begin(struct cluster *c)
+{
+    stage_begin(c, configs_list);
+    zk_children(c->zk, ZNODE_CONFIG_CHANGES, true, cluster_call_done, stage_call(c, changes_read, 0));
+    zk_get(c->zk, znode_path_config_entity("brokers/" ZNODE_CONFIG_DEFAULT).s, false, cluster_call_done,
+           stage_call(c, broker_config_read, 1));
+    zk_get(c->zk, znode_path_broker_config(c->broker_id).s, false, cluster_call_done,
+           stage_call(c, broker_config_read, 0));
 }
 
 // ---------------------------------------------------------------------------------------------------------------

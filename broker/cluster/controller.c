@@ -159,7 +159,7 @@ static void controller_resign(struct step *s)
     s->c->ready = false;
     model_clear(s->c);
     names_clear(s->c);
-    s->c->want_topics = s->c->want_deletions = s->c->want_elections = false;
+    s->c->want_topics = s->c->want_growth = s->c->want_deletions = s->c->want_elections = false;
     controller_elect(s);
 }
 
@@ -324,6 +324,9 @@ void controller_next(struct step *s)
     if (c->want_topics) {
         c->want_topics = false;
         topics_begin(s);
+    } else if (c->want_growth) {
+        c->want_growth = false;
+        growth_begin(s);
     } else if (c->want_elections) {
         c->want_elections = false;
         elections_begin(s);
@@ -349,6 +352,11 @@ static void on_watch(struct step *s, const char *path)
             controller_elect(s);
         }
         return;
+    }
+    char name[ZNODE_NAME_MAX_BYTES + 1];
+    struct controller_topic *t = znode_parse_topic(path, name) ? model_topic_find(c, name) : NULL;
+    if (t != NULL) {
+        t->changed = c->want_growth = true;
     }
     c->want_topics = c->want_topics || strcmp(path, ZNODE_TOPICS) == 0;
     c->want_deletions = c->want_deletions || strcmp(path, ZNODE_DELETE_TOPICS) == 0;

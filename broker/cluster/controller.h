@@ -8,7 +8,7 @@
 //   STANDBY  another broker is the controller; a watch on /controller tells when it is gone
 //   ELECTING reads /controller and /controller_epoch, claims both in one multi
 //   LOADING  reads brokers, topics, assignments and partition states, and has every broker told
-//   ACTIVE   works on one task at a time: new topics, deletions, partitions without a leader
+//   ACTIVE   works on one task at a time: new topics, topics that grow, deletions, partitions without a leader
 //   FAILED   an operation had an outcome that cannot be: nothing more is decided until the broker starts again
 //
 // What always holds:

@@ -170,7 +170,7 @@ static void list_done(struct step *s)
     batch_begin(s, &read_phase);
     for (int32_t i = 0; i < c->names_count; i++) {
         struct znode_path path = znode_path_topic(c->names[i]);
-        batch_get(s, path.s, false, (struct batch_op){0});
+        batch_get(s, path.s, true, (struct batch_op){0});
     }
     names_clear(c);
     batch_end(s);

@@ -117,7 +117,8 @@ static void lists_done(struct step *s)
         if (strncmp(paths[i], ZNODE_DELETE_TOPICS "/", mark_len) == 0) {
             names_add(c, paths[i] + mark_len);
         } else {
-            batch_get(s, paths[i], false, (struct batch_op){0});
+            char topic[ZNODE_NAME_MAX_BYTES + 1];
+            batch_get(s, paths[i], znode_parse_topic(paths[i], topic), (struct batch_op){0});
         }
         free(paths[i]);
     }

@@ -77,6 +77,28 @@ struct controller_topic *model_topic_add(struct controller *c, const char *name,
     return t;
 }
 
+void model_topic_grow(struct controller_topic *t, const struct znode_topic *from)
+{
+    int32_t count = from->partitions_count == 0 ? 0 : from->partitions[from->partitions_count - 1].partition + 1;
+    if (count <= t->partitions_count) {
+        return;
+    }
+    struct controller_partition *grown = must_array((size_t)count, sizeof *grown);
+    memcpy(grown, t->partitions, (size_t)t->partitions_count * sizeof *grown);
+    int32_t at = 0;
+    while (from->partitions[at].partition < t->partitions_count) {
+        at++;
+    }
+    for (int32_t i = t->partitions_count; i < count; i++) {
+        bool given = from->partitions[at].partition == i;
+        partition_init(&grown[i], i, given ? &from->partitions[at] : NULL);
+        at += given;
+    }
+    free(t->partitions);
+    t->partitions = grown;
+    t->partitions_count = count;
+}
+
 void model_topic_remove(struct controller *c, struct controller_topic *t)
 {
     HASH_DEL(c->topics, t);

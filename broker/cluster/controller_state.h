@@ -23,6 +23,7 @@ struct controller_topic {
     int32_t partitions_count;
     bool deleting; // marked, and the task has begun; it never comes back
     bool held;     // a replica could not be deleted: waits for the next start
+    bool changed;  // its node has, since it was read
     bool touched;  // by the task at work
     UT_hash_handle hh;
 };
@@ -67,6 +68,7 @@ struct controller {
     bool missing; // the batch has found that what it reads is not there
     // Tasks that wait.
     bool want_topics;    // /brokers/topics has changed
+    bool want_growth;    // the node of some topic has changed
     bool want_deletions; // /admin/delete_topics has changed
     bool want_elections; // some partition may be without a live leader
     // The deletion at work.
@@ -110,6 +112,8 @@ struct controller_effect *effect_add(struct step *s, enum controller_effect_type
 void model_clear(struct controller *c);
 struct controller_topic *model_topic_find(const struct controller *c, const char *name);
 struct controller_topic *model_topic_add(struct controller *c, const char *name, const struct znode_topic *from);
+// Adds the partitions the topic does not have yet.
+void model_topic_grow(struct controller_topic *t, const struct znode_topic *from);
 void model_topic_remove(struct controller *c, struct controller_topic *t);
 void model_broker_add(struct controller *c, int32_t id, int64_t epoch, struct slice data);
 bool model_broker_live(const struct controller *c, int32_t id);
@@ -131,6 +135,7 @@ void tell_metadata(struct step *s, const struct controller_topic *t, bool delete
 void load_begin(struct step *s);      // controller_load.c
 void topics_begin(struct step *s);    // controller_create.c: new names in /brokers/topics
 void create_begin(struct step *s);    // controller_create.c: states for partitions without one
+void growth_begin(struct step *s);    // controller_grow.c: topics whose node has changed
 void elections_begin(struct step *s); // controller_elect.c
 void deletions_begin(struct step *s); // controller_delete.c
 void deletions_answer(struct step *s, struct controller_topic *t, const struct controller_event *e);

@@ -142,12 +142,16 @@ static void auto_create_forgive(struct cluster_job *j, int32_t i)
     }
 }
 
-static enum err entry_plan(struct cluster_job *j, int32_t i, const struct topic_create_context *x)
+static enum err entry_plan(struct cluster *c, struct cluster_job *j, int32_t i, const struct topic_create_context *x)
 {
     struct job_entry *e = &j->work->entries[i];
     struct topic_plan plan;
     enum err err = topic_create_plan(x, &j->creates[i], &j->arena, &plan);
     auto_create_forgive(j, i);
+    if (err == ERR_OK && j->creates[i].error_code == KAFKA_ERROR_NONE) {
+        const struct config_view view = settings_view(c);
+        err = config_describe_topic(&view, &plan.config, &j->arena, &j->creates[i].configs_shown);
+    }
     if (err != ERR_OK || j->creates[i].error_code != KAFKA_ERROR_NONE || j->validate_only) {
         return err;
     }
@@ -176,7 +180,7 @@ static void names_checked(struct cluster *c, struct cluster_job *j)
     const struct topic_create_context x = {.os = c->options.os,
                                            .num_partitions = c->options.num_partitions,
                                            .default_replication_factor = c->options.default_replication_factor,
-                                           .topic_defaults = c->options.topic_defaults,
+                                           .topic_defaults = &c->topic_defaults,
                                            .metadata = c->picture,
                                            .existing = j->work->existing,
                                            .existing_count = j->work->existing_count,
@@ -184,7 +188,7 @@ static void names_checked(struct cluster *c, struct cluster_job *j)
                                            .marked_count = j->work->marked_count,
                                            .auto_create = j->auto_create};
     for (int32_t i = 0; i < j->work->entries_count; i++) {
-        enum err err = entry_plan(j, i, &x);
+        enum err err = entry_plan(c, j, i, &x);
         if (err != ERR_OK) { // then nothing is written at all
             job_fail(j, err);
             job_batch_begin(j, configs_set, job_written);

@@ -96,6 +96,15 @@ void jobs_next(struct cluster *c)
         case CLUSTER_CONSUMER_OFFSETS_WRITE:
             consumer_offsets_job_begin(c, j);
             break;
+        case CLUSTER_CREATE_PARTITIONS:
+            grow_job_begin(c, j);
+            break;
+        case CLUSTER_DESCRIBE_CONFIGS:
+            describe_configs_job_begin(c, j);
+            break;
+        case CLUSTER_ALTER_CONFIGS:
+            alter_configs_job_begin(c, j);
+            break;
         }
     }
 }
@@ -162,7 +171,22 @@ void job_finish(struct cluster *c, struct cluster_job *j, enum err err)
 
 static bool job_settled(struct cluster *c, struct cluster_job *j)
 {
-    return j->type == CLUSTER_CREATE_TOPICS ? create_job_settled(c, j) : delete_job_settled(j);
+    switch (j->type) {
+    case CLUSTER_CREATE_TOPICS:
+        return create_job_settled(c, j);
+    case CLUSTER_DELETE_TOPICS:
+        return delete_job_settled(j);
+    case CLUSTER_CREATE_PARTITIONS:
+        return grow_job_settled(c, j);
+    case CLUSTER_ALTER_CONFIGS:
+        return alter_configs_job_settled(c, j);
+    case CLUSTER_PRODUCER_IDS:
+    case CLUSTER_CONSUMER_OFFSETS_READ:
+    case CLUSTER_CONSUMER_OFFSETS_WRITE:
+    case CLUSTER_DESCRIBE_CONFIGS:
+        break; // these end without waiting for anything
+    }
+    return true;
 }
 
 void job_written(struct cluster *c, struct cluster_job *j)

@@ -154,8 +154,9 @@ static bool check_name(struct check *c)
 // ---------------------------------------------------------------------------------------------------------------
 // Replicas
 
-enum err replicas_assign(const int32_t *brokers, int32_t brokers_count, int32_t partitions, int32_t replication_factor,
-                         uint32_t start, uint32_t shift, struct arena *a, struct znode_replicas **out)
+enum err replicas_assign(const int32_t *brokers, int32_t brokers_count, int32_t first, int32_t partitions,
+                         int32_t replication_factor, uint32_t start, uint32_t shift, struct arena *a,
+                         struct znode_replicas **out)
 {
     ASSERT(replication_factor >= 1 && replication_factor <= brokers_count);
     uint32_t n = (uint32_t)brokers_count;
@@ -165,14 +166,15 @@ enum err replicas_assign(const int32_t *brokers, int32_t brokers_count, int32_t 
         return ERR_NO_MEMORY;
     }
     for (int32_t i = 0; i < partitions; i++) {
-        shift += i > 0 && (uint32_t)i % n == 0; // each round over the brokers pairs them differently
-        uint32_t first = ((uint32_t)i + start % n) % n;
-        list[i].partition = i;
+        uint32_t number = (uint32_t)first + (uint32_t)i;
+        shift += number > 0 && number % n == 0; // each round over the brokers pairs them differently
+        uint32_t leader = (number % n + start % n) % n;
+        list[i].partition = (int32_t)number;
         list[i].replicas = ids + (size_t)i * (size_t)replication_factor;
-        list[i].replicas[list[i].replicas_count++] = brokers[first];
+        list[i].replicas[list[i].replicas_count++] = brokers[leader];
         for (uint32_t j = 0; j + 1 < (uint32_t)replication_factor; j++) {
             uint32_t behind = 1 + (uint32_t)(((uint64_t)shift + j) % (n - 1));
-            list[i].replicas[list[i].replicas_count++] = brokers[(first + behind) % n];
+            list[i].replicas[list[i].replicas_count++] = brokers[(leader + behind) % n];
         }
     }
     *out = list;
@@ -206,8 +208,8 @@ static bool check_counts(struct check *c)
     for (int32_t i = 0; brokers != NULL && i < metadata_brokers_count(m); i++) {
         brokers[i] = metadata_broker_at(m, i)->id;
     }
-    if (brokers == NULL || replicas_assign(brokers, metadata_brokers_count(m), partitions, factor, chance[0], chance[1],
-                                           c->a, &c->plan->topic.partitions) != ERR_OK) {
+    if (brokers == NULL || replicas_assign(brokers, metadata_brokers_count(m), 0, partitions, factor, chance[0],
+                                           chance[1], c->a, &c->plan->topic.partitions) != ERR_OK) {
         return refuse(c, KAFKA_ERROR_UNKNOWN_SERVER_ERROR, NULL);
     }
     c->plan->topic.partitions_count = partitions;
@@ -392,7 +394,6 @@ enum err topic_create_plan(const struct topic_create_context *x, struct topic_cr
         uuid_random(x->os, &plan->topic.topic_id);
         t->out_partitions = plan->topic.partitions_count;
         t->out_replication_factor = (int16_t)plan->topic.partitions[0].replicas_count;
-        t->effective = plan->effective;
     }
     return ERR_OK;
 }

@@ -290,6 +290,14 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bo
     return c->inner.partition_removed(c->inner.ctx, topic, partition, erase);
 }
 
+static void hook_config_changed(void *ctx, const char *topic, int32_t partition, const struct topic_config *config)
+{
+    const struct coordinator *c = ctx;
+    if (c->inner.config_changed != NULL) {
+        c->inner.config_changed(c->inner.ctx, topic, partition, config);
+    }
+}
+
 static void hook_topic_deleted(void *ctx, const char *topic, int32_t partitions_count)
 {
     struct coordinator *c = ctx;
@@ -310,6 +318,7 @@ struct cluster_hooks coordinator_hooks(struct coordinator *c, struct cluster_hoo
     return (struct cluster_hooks){.partition_changed = hook_changed,
                                   .partition_removed = hook_removed,
                                   .topic_deleted = hook_topic_deleted,
+                                  .config_changed = hook_config_changed,
                                   .ctx = c};
 }
 

@@ -670,6 +670,26 @@ static enum err lead_prepare(struct partition *p, const struct cluster_partition
     return err;
 }
 
+// Under state_mu.
+static void settings_take(struct partition *p, const struct topic_config *config)
+{
+    p->min_insync_replicas = config->min_insync_replicas;
+    p->file_delete_delay_ms = config->file_delete_delay_ms;
+    p->flush_ms = config->flush_ms;
+}
+
+void partition_configure(struct partition *p, const struct topic_config *config, const struct log_config *log_config)
+{
+    mutex_lock(&p->append_mu);
+    if (p->log != NULL) {
+        log_set_config(p->log, log_config);
+    }
+    mutex_lock(&p->state_mu);
+    settings_take(p, config);
+    mutex_unlock(&p->state_mu);
+    mutex_unlock(&p->append_mu);
+}
+
 enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config)
 {
     struct wake_list woken = {NULL};
@@ -685,9 +705,7 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
         p->leader_epoch = s->leader_epoch;
         p->isr_count = s->isr_count;
         p->replicas_count = s->replicas_count;
-        p->min_insync_replicas = s->config->min_insync_replicas;
-        p->file_delete_delay_ms = s->config->file_delete_delay_ms;
-        p->flush_ms = s->config->flush_ms;
+        settings_take(p, s->config);
         if (s->isr_count == 1) {
             watermark_raise(p, p->log, log_end_offset(p->log), WAKE_ALL, &woken);
         }

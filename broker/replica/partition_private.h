@@ -14,6 +14,8 @@ enum err partition_new(struct log *log, struct pool *pool, struct partition **ou
 // in the log counts as committed when the ISR is this broker alone.
 enum err partition_lead(struct partition *p, const struct cluster_partition_state *s,
                         const struct log_config *config) WARN_UNUSED;
+// [control] The topic's configs are these from now on; log_config is what of them acts on the log.
+void partition_configure(struct partition *p, const struct topic_config *config, const struct log_config *log_config);
 // [control] Another broker leads, or none: clients get ERR_NOT_LEADER.
 void partition_unlead(struct partition *p);
 

@@ -250,6 +250,18 @@ static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
     return err;
 }
 
+static void hook_config_changed(void *ctx, const char *topic, int32_t partition, const struct topic_config *config)
+{
+    struct replica_manager *m = ctx;
+    struct log_config log_config;
+    struct partition *p = partition_known(m, topic, partition);
+    if (p != NULL) {
+        log_settings_of(config, m->options.producer_id_expiration_ms, &log_config);
+        partition_configure(p, config, &log_config);
+        partition_unref(p);
+    }
+}
+
 static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bool erase)
 {
     struct replica_manager *m = ctx;
@@ -278,7 +290,10 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bo
 
 struct cluster_hooks replica_manager_hooks(struct replica_manager *m)
 {
-    return (struct cluster_hooks){.partition_changed = hook_changed, .partition_removed = hook_removed, .ctx = m};
+    return (struct cluster_hooks){.partition_changed = hook_changed,
+                                  .partition_removed = hook_removed,
+                                  .config_changed = hook_config_changed,
+                                  .ctx = m};
 }
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -65,6 +65,22 @@ static void listener_bind(struct api_rig *rig)
 
 static void cluster_join(struct api_rig *rig)
 {
+    static const struct broker_key rows[] = {
+        {.name = "log.retention.ms", .type = BROKER_KEY_LONG, .scope = BROKER_KEY_CLUSTER_WIDE},
+        {.name = "message.max.bytes",
+         .type = BROKER_KEY_INT,
+         .scope = BROKER_KEY_CLUSTER_WIDE,
+         .default_value = "1048588",
+         .has_min = true},
+        {.name = "num.partitions",
+         .type = BROKER_KEY_INT,
+         .default_value = "1",
+         .given = "4",
+         .has_min = true,
+         .min = 1},
+        {.name = "ssl.key.password", .type = BROKER_KEY_PASSWORD, .scope = BROKER_KEY_PER_LISTENER, .given = "secret"},
+    };
+    static const struct broker_keys keys = {rows, sizeof rows / sizeof rows[0]};
     struct metadata_endpoint endpoint = {
         .listener = "PLAINTEXT", .host = "127.0.0.1", .port = listener_port(rig->listener)};
     topic_config_init(&rig->defaults);
@@ -80,6 +96,7 @@ static void cluster_join(struct api_rig *rig)
         .default_replication_factor = 1,
         .delete_topics = true,
         .topic_defaults = &rig->defaults,
+        .keys = &keys,
         .hooks = replica_manager_hooks(rig->replicas),
     };
     assert_int_equal(cluster_open(&o, &rig->cluster), ERR_OK);
@@ -101,7 +118,6 @@ void api_rig_open(struct api_rig *rig)
         .default_replication_factor = 1,
         .auto_create_topics = true,
         .delete_topics = true,
-        .topic_defaults = &rig->defaults,
     };
     rig->ctx = (struct api_context){
         .os = os_real(),

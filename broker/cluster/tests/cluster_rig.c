@@ -55,6 +55,19 @@ static enum err partition_removed(void *ctx, const char *topic, int32_t partitio
     return err;
 }
 
+static void config_changed(void *ctx, const char *topic, int32_t partition, const struct topic_config *config)
+{
+    struct cluster_rig *r = ctx;
+    char name[64];
+    snprintf(name, sizeof name, "%s-%d", topic, partition);
+    mutex_lock(&r->mu);
+    struct hosted *h = hosted_find(r, name);
+    if (h != NULL) {
+        h->retention_ms = config->retention_ms;
+    }
+    mutex_unlock(&r->mu);
+}
+
 const struct hosted *cluster_rig_hosted(struct cluster_rig *r, const char *name)
 {
     mutex_lock(&r->mu);
@@ -65,6 +78,23 @@ const struct hosted *cluster_rig_hosted(struct cluster_rig *r, const char *name)
 
 void cluster_rig_init(struct cluster_rig *r)
 {
+    static const struct broker_key rows[] = {
+        {.name = "background.threads", .type = BROKER_KEY_INT, .scope = BROKER_KEY_CLUSTER_WIDE, .default_value = "10"},
+        {.name = "log.cleaner.threads",
+         .type = BROKER_KEY_INT,
+         .scope = BROKER_KEY_CLUSTER_WIDE,
+         .default_value = "1",
+         .threads = true},
+        {.name = "log.retention.hours", .type = BROKER_KEY_INT, .default_value = "168"},
+        {.name = "log.retention.ms", .type = BROKER_KEY_LONG, .scope = BROKER_KEY_CLUSTER_WIDE},
+        {.name = "message.max.bytes",
+         .type = BROKER_KEY_INT,
+         .scope = BROKER_KEY_CLUSTER_WIDE,
+         .default_value = "1048588",
+         .has_min = true},
+        {.name = "num.partitions", .type = BROKER_KEY_INT, .default_value = "1", .has_min = true, .min = 1},
+    };
+    static const struct broker_keys keys = {rows, sizeof rows / sizeof rows[0]};
     static const struct metadata_endpoint endpoint = {"PLAINTEXT", "127.0.0.1", 29092};
     memset(r, 0, sizeof *r);
     r->dir = test_dir_new();
@@ -83,7 +113,11 @@ void cluster_rig_init(struct cluster_rig *r)
         .default_replication_factor = 1,
         .delete_topics = true,
         .topic_defaults = &r->defaults,
-        .hooks = {.partition_changed = partition_changed, .partition_removed = partition_removed, .ctx = r},
+        .keys = &keys,
+        .hooks = {.partition_changed = partition_changed,
+                  .partition_removed = partition_removed,
+                  .config_changed = config_changed,
+                  .ctx = r},
     };
     assert_int_equal(loop_new("test", os_real(), &r->loop), ERR_OK);
     assert_int_equal(loop_start(r->loop), ERR_OK);

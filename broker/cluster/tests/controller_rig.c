@@ -379,25 +379,42 @@ void rig_delete(struct rig *r, const char *path)
     assert_int_equal(err, ERR_OK);
 }
 
+// The topic's node with brokers 1..rf for every partition.
+static void topic_text(char *text, size_t cap, int32_t partitions, int32_t rf)
+{
+    size_t len = (size_t)snprintf(text, cap,
+                                  "{\"version\":3,\"topic_id\":\"X3WNmI62T1a_dh3Hj5nrsA\",\"adding_replicas\":{},"
+                                  "\"removing_replicas\":{},\"partitions\":{");
+    for (int32_t i = 0; i < partitions; i++) {
+        len += (size_t)snprintf(text + len, cap - len, "%s\"%d\":[", i > 0 ? "," : "", i);
+        for (int32_t k = 0; k < rf; k++) {
+            len += (size_t)snprintf(text + len, cap - len, "%s%d", k > 0 ? "," : "", k + 1);
+        }
+        len += (size_t)snprintf(text + len, cap - len, "]");
+    }
+    snprintf(text + len, cap - len, "}}");
+}
+
 void rig_create_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf)
 {
-    char text[2048] = "{\"version\":3,\"topic_id\":\"X3WNmI62T1a_dh3Hj5nrsA\",\"adding_replicas\":{},"
-                      "\"removing_replicas\":{},\"partitions\":{";
-    for (int32_t i = 0; i < partitions; i++) {
-        size_t len = strlen(text);
-        snprintf(text + len, sizeof text - len, "%s\"%d\":[", i > 0 ? "," : "", i);
-        for (int32_t k = 0; k < rf; k++) {
-            len = strlen(text);
-            snprintf(text + len, sizeof text - len, "%s%d", k > 0 ? "," : "", k + 1);
-        }
-        len = strlen(text);
-        snprintf(text + len, sizeof text - len, "]");
-    }
-    size_t len = strlen(text);
-    snprintf(text + len, sizeof text - len, "}}");
+    char text[2048];
+    topic_text(text, sizeof text, partitions, rf);
     if (rig_create(r, znode_path_topic_config(name).s, "{\"version\":1,\"config\":{}}")) {
         rig_create(r, znode_path_topic(name).s, text);
     }
+}
+
+void rig_grow_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf)
+{
+    char text[2048];
+    if (r->dead || !write_allowed(r)) {
+        return;
+    }
+    topic_text(text, sizeof text, partitions, rf);
+    enum err err = ERR_AGAIN;
+    zk_set(r->zk, znode_path_topic(name).s, slice_str(text), ZK_VERSION_ANY, on_done, &err);
+    rig_run(r);
+    assert_int_equal(err, ERR_OK);
 }
 
 void rig_mark(struct rig *r, const char *name)
@@ -419,6 +436,7 @@ bool rig_exists(struct rig *r, const char *path)
 
 struct reading {
     struct znode_partition_state state;
+    struct znode_topic topic;
     struct arena *arena;
     char (*names)[32];
     int max, count;
@@ -439,6 +457,22 @@ struct znode_partition_state rig_state(struct rig *r, const char *topic, int32_t
     rig_run(r);
     assert_int_equal(reading.err, ERR_OK);
     return reading.state;
+}
+
+static void on_topic(void *ctx, const struct zk_result *result)
+{
+    struct reading *reading = ctx;
+    reading->err =
+        result->err != ERR_OK ? result->err : znode_topic_decode(result->data, reading->arena, &reading->topic);
+}
+
+struct znode_topic rig_topic(struct rig *r, const char *topic, struct arena *a)
+{
+    struct reading reading = {.arena = a, .err = ERR_AGAIN};
+    zk_get(r->zk, znode_path_topic(topic).s, false, on_topic, &reading);
+    rig_run(r);
+    assert_int_equal(reading.err, ERR_OK);
+    return reading.topic;
 }
 
 static void on_children(void *ctx, const struct zk_result *result)
@@ -475,6 +509,7 @@ void rig_check(struct rig *r)
         assert_true(rig_exists(r, znode_path_topic_config(names[t]).s));
         int n = rig_children(r, znode_path_partitions(names[t]).s, partitions, 16);
         assert_true(n > 0);
+        assert_int_equal(n, rig_topic(r, names[t], &a).partitions_count);
         for (int32_t p = 0; p < n; p++) {
             struct znode_partition_state state = rig_state(r, names[t], p, &a);
             assert_true(state.leader > 0);

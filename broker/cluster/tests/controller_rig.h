@@ -67,11 +67,14 @@ bool rig_create(struct rig *r, const char *path, const char *data);
 void rig_delete(struct rig *r, const char *path);
 // What a broker does for CreateTopics: the config, then the topic with brokers 1..rf for every partition.
 void rig_create_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf);
+// What a broker does for CreatePartitions: the topic's node with this many partitions.
+void rig_grow_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf);
 void rig_mark(struct rig *r, const char *name);
 
 // Reading the tree.
 bool rig_exists(struct rig *r, const char *path);
 struct znode_partition_state rig_state(struct rig *r, const char *topic, int32_t partition, struct arena *a);
+struct znode_topic rig_topic(struct rig *r, const char *topic, struct arena *a);
 int rig_children(struct rig *r, const char *path, char names[][32], int max);
 
 const struct rig_replica *rig_replica_find(const struct rig *r, int32_t broker, const char *topic, int32_t partition);

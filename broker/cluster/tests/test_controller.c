@@ -53,6 +53,52 @@ static void test_order_of_writes(void **state)
     rig_close(&r);
 }
 
+// As Kafka: the roots are asked for again, and only what is new is written and told.
+static void test_growth(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 1);
+    rig_create_topic(&r, "a", 1, 1);
+    trace_clear(&r);
+    rig_grow_topic(&r, "a", 3, 1);
+    assert_string_equal(r.trace, CHECK "create /brokers/topics/a/partitions\n" CHECK
+                                       "create /brokers/topics/a/partitions/1\n" CHECK
+                                       "create /brokers/topics/a/partitions/2\n" CHECK
+                                       "create /brokers/topics/a/partitions/1/state\n" CHECK
+                                       "create /brokers/topics/a/partitions/2/state\n");
+    assert_string_equal(r.told, "a");
+    assert_int_equal(r.told_partitions, 3);
+    assert_int_equal(r.replicas_count, 3);
+    rig_check(&r);
+    rig_grow_topic(&r, "a", 4, 1); // the watch is there again
+    assert_int_equal(r.told_partitions, 4);
+    rig_check(&r);
+    rig_restart(&r);
+    rig_grow_topic(&r, "a", 5, 1); // of a topic found at the start, too
+    assert_int_equal(r.told_partitions, 5);
+    rig_check(&r);
+    rig_mark(&r, "a");
+    assert_int_equal(r.replicas_count, 0);
+    rig_check(&r);
+    rig_close(&r);
+}
+
+// A node that is set without new partitions in it changes nothing.
+static void test_topic_set_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 1);
+    rig_create_topic(&r, "a", 2, 1);
+    trace_clear(&r);
+    rig_grow_topic(&r, "a", 2, 1);
+    rig_grow_topic(&r, "a", 1, 1);
+    assert_string_equal(r.trace, "");
+    assert_false(r.failed);
+    rig_close(&r);
+}
+
 static void test_restart_changes_nothing(void **state)
 {
     (void)state;
@@ -206,6 +252,7 @@ static void test_death_between_any_two_writes(void **state)
         rig_open(&r, 1);
         rig_create_topic(&r, "kept", 1, 1);
         r.writes_left = n;
+        rig_grow_topic(&r, "kept", 2, 1);
         rig_create_topic(&r, "a", 2, 1);
         rig_mark(&r, "a");
         rig_create_topic(&r, "b", 1, 1);
@@ -219,6 +266,17 @@ static void test_death_between_any_two_writes(void **state)
             break;
         }
     }
+}
+
+static void grow_by_one(struct rig *r, const char *name)
+{
+    struct arena a;
+    arena_init(&a, 64 * 1024);
+    struct znode_topic t = rig_topic(r, name, &a);
+    if (t.partitions_count < 5) {
+        rig_grow_topic(r, name, t.partitions_count + 1, t.partitions[0].replicas_count);
+    }
+    arena_release(&a);
 }
 
 static void test_random_walk(void **state)
@@ -240,7 +298,11 @@ static void test_random_walk(void **state)
                 r.writes_left = rand() % 24;
             }
             if (rig_exists(&r, znode_path_topic(name).s)) {
-                rig_mark(&r, name);
+                if (rand() % 3 == 0) {
+                    grow_by_one(&r, name);
+                } else {
+                    rig_mark(&r, name);
+                }
             } else {
                 rig_create_topic(&r, name, 1 + rand() % 3, 1 + rand() % r.brokers_count);
             }
@@ -258,6 +320,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_writes),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_topic_set_again),
         cmocka_unit_test(test_restart_changes_nothing),
         cmocka_unit_test(test_replicas_on_three_brokers),
         cmocka_unit_test(test_failed_replica),

@@ -157,10 +157,10 @@ static void test_configs(void **state)
     assert_int_equal(t.out_replication_factor, 1);
     assert_int_equal(plan.config.entries_count, 2); // of a key given twice the last value counts
     assert_string_equal(znode_config_find(&plan.config, "retention.ms"), "2");
-    assert_int_equal(t.effective->retention_ms, 2);
-    assert_int_equal(t.effective->retention_bytes, 99);
-    assert_true(t.effective->set[topic_config_find("flush.ms")]);
-    assert_false(t.effective->set[topic_config_find("retention.bytes")]); // the broker's, not the topic's own
+    assert_int_equal(plan.effective->retention_ms, 2);
+    assert_int_equal(plan.effective->retention_bytes, 99);
+    assert_true(plan.effective->set[topic_config_find("flush.ms")]);
+    assert_false(plan.effective->set[topic_config_find("retention.bytes")]); // the broker's, not the topic's own
     assert_false(uuid_is_zero(&plan.topic.topic_id));
     scene_release(&s);
 }
@@ -221,7 +221,7 @@ static void test_assignment(void **state)
     struct arena a;
     arena_init(&a, 1024 * 1024);
     struct znode_replicas *list;
-    assert_int_equal(replicas_assign(brokers, 5, 10, 3, 0, 0, &a, &list), ERR_OK);
+    assert_int_equal(replicas_assign(brokers, 5, 0, 10, 3, 0, 0, &a, &list), ERR_OK);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(list[i].partition, i);
         assert_int_equal(list[i].replicas_count, 3);
@@ -230,7 +230,7 @@ static void test_assignment(void **state)
     // Whatever the chance: no broker twice, leaders spread evenly.
     for (uint32_t seed = 0; seed < 50; seed++) {
         int leaders[5] = {0};
-        assert_int_equal(replicas_assign(brokers, 5, 25, 5, seed * 2654435761u, ~seed, &a, &list), ERR_OK);
+        assert_int_equal(replicas_assign(brokers, 5, 0, 25, 5, seed * 2654435761u, ~seed, &a, &list), ERR_OK);
         for (int i = 0; i < 25; i++) {
             unsigned seen = 0;
             for (int k = 0; k < 5; k++) {
@@ -244,7 +244,7 @@ static void test_assignment(void **state)
         }
     }
     static const int32_t alone[] = {7};
-    assert_int_equal(replicas_assign(alone, 1, 4, 1, UINT32_MAX, UINT32_MAX, &a, &list), ERR_OK);
+    assert_int_equal(replicas_assign(alone, 1, 0, 4, 1, UINT32_MAX, UINT32_MAX, &a, &list), ERR_OK);
     assert_int_equal(list[3].replicas[0], 7);
     arena_release(&a);
 }
