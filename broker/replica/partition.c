@@ -641,6 +641,17 @@ enum err partition_records_each(struct partition *p, int64_t from, int64_t end, 
     return err;
 }
 
+int64_t partition_size_bytes(struct partition *p)
+{
+    struct log *log = log_enter(p);
+    if (log == NULL) {
+        return 0;
+    }
+    int64_t bytes = log_size_bytes(log);
+    log_leave(p);
+    return bytes;
+}
+
 int32_t partition_leader_epoch(struct partition *p)
 {
     mutex_lock(&p->state_mu);

@@ -95,6 +95,7 @@ enum err partition_records_each(struct partition *p, int64_t from, int64_t end, 
 
 // The log's figures, for answers about it. -1 when the partition has ended. [any]
 int64_t partition_log_start(struct partition *p);
+int64_t partition_size_bytes(struct partition *p); // 0 when it has ended
 int64_t partition_log_end(struct partition *p);
 int32_t partition_leader_epoch(struct partition *p);
 

@@ -6,6 +6,7 @@
 #include "broker/replica/replica_manager.h"
 
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <uthash.h>
 
 #include "base/logging.h"
@@ -294,6 +295,55 @@ struct cluster_hooks replica_manager_hooks(struct replica_manager *m)
                                   .partition_removed = hook_removed,
                                   .config_changed = hook_config_changed,
                                   .ctx = m};
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// What there is
+
+static int size_order(const void *a, const void *b)
+{
+    const struct replica_size *x = a, *y = b;
+    int order = strcmp(x->topic, y->topic);
+    return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
+}
+
+static enum err sizes_list(struct replica_manager *m, struct arena *a, struct replica_dir *out)
+{
+    enum err err = ERR_OK;
+    struct replica *r, *next;
+    pthread_rwlock_rdlock(&m->table_lock);
+    out->replicas = arena_array(a, HASH_COUNT(m->table), sizeof *out->replicas);
+    err = out->replicas == NULL ? ERR_NO_MEMORY : ERR_OK;
+    HASH_ITER (hh, m->table, r, next) {
+        if (err != ERR_OK) {
+            break;
+        }
+        struct replica_size *s = &out->replicas[out->replicas_count++];
+        s->topic = arena_strdup(a, partition_topic(r->partition));
+        s->partition = partition_index(r->partition);
+        s->bytes = partition_size_bytes(r->partition);
+        err = s->topic == NULL ? ERR_NO_MEMORY : ERR_OK;
+    }
+    pthread_rwlock_unlock(&m->table_lock);
+    if (err == ERR_OK && out->replicas_count > 0) {
+        qsort(out->replicas, (size_t)out->replicas_count, sizeof *out->replicas, size_order);
+    }
+    return err;
+}
+
+enum err replica_manager_describe(struct replica_manager *m, struct arena *a, struct replica_dir *out)
+{
+    const char *path = log_dir_path(m->options.dir);
+    struct statvfs fs;
+    *out = (struct replica_dir){.total_bytes = -1, .usable_bytes = -1};
+    char *absolute = realpath(path, NULL);
+    out->path = arena_strdup(a, absolute == NULL ? path : absolute);
+    free(absolute);
+    if (statvfs(path, &fs) == 0) {
+        out->total_bytes = (int64_t)(fs.f_blocks * fs.f_frsize);
+        out->usable_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
+    }
+    return out->path == NULL ? ERR_NO_MEMORY : sizes_list(m, a, out);
 }
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -47,4 +47,21 @@ struct cluster_hooks replica_manager_hooks(struct replica_manager *m);
 enum err replica_manager_find(struct replica_manager *m, struct slice topic, int32_t partition,
                               struct partition **out) WARN_UNUSED; // [any]
 
+// The log directory and what lies in it.
+struct replica_size {
+    const char *topic;
+    int32_t partition;
+    int64_t bytes; // of its segments
+};
+struct replica_dir {
+    const char *path;              // absolute
+    int64_t total_bytes;           // of its file system; -1 = unknown
+    int64_t usable_bytes;          // likewise
+    struct replica_size *replicas; // by topic and number
+    int32_t replicas_count;
+};
+// In the arena. ERR_NO_MEMORY.
+enum err replica_manager_describe(struct replica_manager *m, struct arena *a,
+                                  struct replica_dir *out) WARN_UNUSED; // [any] [disk]
+
 #endif
