@@ -57,6 +57,28 @@ void arena_reset(struct arena *a)
     a->used = 0;
 }
 
+void arena_adopt(struct arena *a, struct arena *from)
+{
+    if (!from->blocks) {
+        return;
+    }
+    if (a->blocks) {
+        struct arena_block *oldest = a->blocks;
+        while (oldest->older) {
+            oldest = oldest->older;
+        }
+        oldest->older = from->blocks;
+    } else {
+        a->blocks = from->blocks;
+        a->next = from->next;
+        a->end = from->end;
+    }
+    a->used += from->used;
+    a->limit += from->used;
+    from->blocks = NULL;
+    arena_release(from);
+}
+
 // Puts a block with room for size bytes in front.
 static bool arena_grow(struct arena *a, size_t size)
 {

@@ -22,6 +22,8 @@ void arena_init(struct arena *a, size_t limit);
 void arena_release(struct arena *a);
 // Empties the arena but keeps its first block for reuse.
 void arena_reset(struct arena *a);
+// Takes over all that lies in `from`, which is empty afterwards; the limit of *a rises by as much.
+void arena_adopt(struct arena *a, struct arena *from);
 
 // Memory aligned for any type, zeroed; NULL past the limit or without memory. size 0 gives a valid pointer.
 void *arena_alloc(struct arena *a, size_t size);

@@ -5,6 +5,7 @@
 // the file is cut back and the log is out of service.
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "log/internal.h"
@@ -16,6 +17,7 @@ struct append_set {
     int64_t last_offset;
     struct segment_time max;
     int32_t batches;
+    uint8_t *rebuilt; // a client's batch that was made anew: a->data points to it meanwhile
 };
 
 static void append_set_add(struct append_set *set, const struct batch *b)
@@ -55,6 +57,11 @@ static enum err append_check_client(struct log *l, struct log_append *a, struct 
     if (!err) {
         struct validate_target target = {&l->config, l->topic, l->partition, l->dir->codecs};
         err = validate_and_stamp(&target, a, &first, log_end_offset(l), scratch, &v);
+    }
+    if (!err && v.rebuilt != NULL) {
+        set->rebuilt = v.rebuilt;
+        a->data = v.rebuilt;
+        a->len = v.rebuilt_len;
     }
     if (!err) {
         append_set_add(set, &v.batch);
@@ -338,10 +345,15 @@ enum err log_append(struct log *l, struct log_append *a, struct arena *scratch)
         return ERR_FAILED;
     }
     struct append_set set = {.batches = 0};
+    uint8_t *sent = a->data;
     enum err err = append_check(l, a, scratch, &set);
     if (err == ERR_DUPLICATE_SEQUENCE) {
         a->flush_due = append_flush_due(l); // its first copy may not be on the disk yet
-        return ERR_OK;
+        err = ERR_OK;
+    } else if (!err && set.batches > 0) {
+        err = append_commit(l, a, &set);
     }
-    return err || set.batches == 0 ? err : append_commit(l, a, &set);
+    free(set.rebuilt);
+    a->data = sent;
+    return err;
 }

@@ -9,8 +9,7 @@
 #include "base/crc32c.h"
 #include "log/log.h"
 
-#define BATCH_AT_LEGACY_CRC        12
-#define BATCH_AT_LEGACY_ATTRIBUTES 17 // after the magic byte in formats 0 and 1
+#define BATCH_AT_LEGACY_CRC 12
 
 enum err batch_read_prefix(const uint8_t *data, size_t len, struct batch *out)
 {
@@ -100,6 +99,11 @@ void batch_set_max_timestamp(uint8_t *data, struct batch *b, bool append_time, i
     b->max_timestamp = max_timestamp;
     store_be16(data + BATCH_AT_ATTRIBUTES, (uint16_t)b->attributes);
     store_be64(data + BATCH_AT_MAX_TIMESTAMP, (uint64_t)max_timestamp);
+    batch_seal(data, b);
+}
+
+void batch_seal(uint8_t *data, struct batch *b)
+{
     b->crc = batch_crc(data, b);
     store_be32(data + BATCH_AT_CRC, b->crc);
 }
@@ -117,7 +121,7 @@ enum err log_batch_peek(struct slice records, struct log_batch_info *out)
     }
     // Even the smallest length leaves room for the attributes; the producer's fields need the whole header.
     int attributes =
-        b.magic == 2 ? load_be16(records.data + BATCH_AT_ATTRIBUTES) : records.data[BATCH_AT_LEGACY_ATTRIBUTES];
+        b.magic == 2 ? load_be16(records.data + BATCH_AT_ATTRIBUTES) : records.data[BATCH_AT_OLD_ATTRIBUTES];
     out->magic = b.magic;
     out->codec = (int8_t)(attributes & BATCH_ATTR_CODEC);
     out->transactional = b.magic == 2 && (attributes & BATCH_ATTR_TRANSACTIONAL) != 0;

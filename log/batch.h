@@ -14,12 +14,13 @@
 #define BATCH_LENGTH_MIN  14 // smallest batchLength any format can have
 
 // Where the fields lie that others than batch_read_header look at or write.
-#define BATCH_AT_LENGTH        8
-#define BATCH_AT_LEADER_EPOCH  12
-#define BATCH_AT_MAGIC         16
-#define BATCH_AT_CRC           17
-#define BATCH_AT_ATTRIBUTES    21 // the CRC covers everything from here on
-#define BATCH_AT_MAX_TIMESTAMP 35
+#define BATCH_AT_LENGTH         8
+#define BATCH_AT_LEADER_EPOCH   12
+#define BATCH_AT_MAGIC          16
+#define BATCH_AT_CRC            17
+#define BATCH_AT_OLD_ATTRIBUTES 17 // of formats 0 and 1
+#define BATCH_AT_ATTRIBUTES     21 // the CRC covers everything from here on
+#define BATCH_AT_MAX_TIMESTAMP  35
 
 #define BATCH_ATTR_CODEC          0x07
 #define BATCH_ATTR_APPEND_TIME    0x08
@@ -82,5 +83,7 @@ int32_t sequence_add(int32_t sequence, int32_t n);
 void batch_set_base_offset(uint8_t *data, int64_t base_offset);
 void batch_set_leader_epoch(uint8_t *data, int32_t leader_epoch);
 void batch_set_max_timestamp(uint8_t *data, struct batch *b, bool append_time, int64_t max_timestamp);
+// Writes the right CRC into a whole batch of magic 2, and into *b.
+void batch_seal(uint8_t *data, struct batch *b);
 
 #endif

@@ -24,11 +24,13 @@
 #define XERIAL_HEADER_SIZE 16
 #define XERIAL_VERSION     1
 
-#define LZ4_MAGIC         0x184D2204u
-#define LZ4_HEADER_MIN    7
-#define LZ4_FLG_MASK      0xE3 // version, block independence, reserved bit, dictionary id
-#define LZ4_FLG_EXPECTED  0x60 // version 1, independent blocks, neither of the other two
-#define LZ4_BD_BLOCK_BITS 4    // block size in bits 4-6: 4 = 64 KiB, each next one four times that
+#define LZ4_MAGIC              0x184D2204u
+#define LZ4_HEADER_MIN         7
+#define LZ4_FLG_MASK           0xE3 // version, block independence, reserved bit, dictionary id
+#define LZ4_FLG_EXPECTED       0x60 // version 1, independent blocks, neither of the other two
+#define LZ4_FLG_CONTENT_SIZE   0x08
+#define LZ4_CONTENT_SIZE_BYTES 8
+#define LZ4_BD_BLOCK_BITS      4 // block size in bits 4-6: 4 = 64 KiB, each next one four times that
 
 #define ZSTD_SKIPPABLE_MASK 0xFFFFFFF0u
 
@@ -39,6 +41,7 @@ struct decoder {
     struct slice in; // not yet unpacked
     bool at_border;  // between two members, frames or chunks: input may end here
     bool framed;     // snappy: xerial stream
+    bool old_lz4;    // the header checksum is not looked at
     size_t held;     // estimate of the memory in use, for the pool's bound
     uint8_t *window;
     size_t window_cap;
@@ -190,6 +193,47 @@ static void snappy_release(struct decoder *d)
 
 // ---- lz4 -----------------------------------------------------------------------------------------------------------
 
+static uint32_t rotate_left(uint32_t v, int n)
+{
+    return v << n | v >> (32 - n);
+}
+
+// XXH32 with seed 0 of fewer than 16 bytes, which is what lz4 has as checksum of a header.
+static uint32_t xxh32_short(const uint8_t *p, size_t len)
+{
+    const uint32_t prime1 = 0x9E3779B1u, prime2 = 0x85EBCA77u, prime3 = 0xC2B2AE3Du, prime4 = 0x27D4EB2Fu,
+                   prime5 = 0x165667B1u;
+    uint32_t h = prime5 + (uint32_t)len;
+    for (; len >= 4; p += 4, len -= 4) {
+        h = rotate_left(h + load_le32(p) * prime3, 17) * prime4;
+    }
+    for (; len > 0; p++, len--) {
+        h = rotate_left(h + *p * prime5, 11) * prime1;
+    }
+    h = (h ^ h >> 15) * prime2;
+    h = (h ^ h >> 13) * prime3;
+    return h ^ h >> 16;
+}
+
+// Feeds the library the header with the checksum it ought to have.
+static enum err lz4_mend_header(struct decoder *d)
+{
+    uint8_t header[LZ4_HEADER_MIN + LZ4_CONTENT_SIZE_BYTES];
+    size_t len = LZ4_HEADER_MIN + ((d->in.data[4] & LZ4_FLG_CONTENT_SIZE) != 0 ? LZ4_CONTENT_SIZE_BYTES : 0);
+    if (d->in.len < len) {
+        return ERR_UNSUPPORTED_CODEC;
+    }
+    memcpy(header, d->in.data, len);
+    header[len - 1] = (uint8_t)(xxh32_short(header + 4, len - 5) >> 8);
+    size_t produced = 0;
+    size_t consumed = len;
+    if (LZ4F_isError(LZ4F_decompress(d->lz4, d->window, &produced, header, &consumed, NULL)) || consumed != len) {
+        return ERR_UNSUPPORTED_CODEC;
+    }
+    in_advance(d, len);
+    return ERR_OK;
+}
+
 // Kafka's own reader knows independent blocks only, no dictionaries and one frame: what it cannot read is not let in.
 static enum err lz4_prepare(struct decoder *d)
 {
@@ -206,7 +250,8 @@ static enum err lz4_prepare(struct decoder *d)
         return ERR_NO_MEMORY;
     }
     d->at_border = false;
-    return window_reserve(d, DECODER_WINDOW_BYTES);
+    enum err e = window_reserve(d, DECODER_WINDOW_BYTES);
+    return e == ERR_OK && d->old_lz4 ? lz4_mend_header(d) : e;
 }
 
 static enum err lz4_next(struct decoder *d, struct slice *piece)
@@ -375,7 +420,7 @@ static bool pool_give(struct codec_pool *pool, struct decoder *d)
     return kept;
 }
 
-enum err decoder_open(struct codec_pool *pool, int codec, struct slice in, struct decoder **out)
+static enum err open_any(struct codec_pool *pool, int codec, struct slice in, bool old_lz4, struct decoder **out)
 {
     *out = NULL;
     if (codec <= CODEC_NONE || codec >= CODEC_COUNT) {
@@ -389,6 +434,7 @@ enum err decoder_open(struct codec_pool *pool, int codec, struct slice in, struc
     d->codec = (enum codec)codec;
     d->in = in;
     d->at_border = true;
+    d->old_lz4 = old_lz4;
     enum err e = in.len == 0 ? ERR_OK : codecs[codec].prepare(d);
     if (e != ERR_OK) {
         decoder_close(d);
@@ -396,6 +442,16 @@ enum err decoder_open(struct codec_pool *pool, int codec, struct slice in, struc
     }
     *out = d;
     return ERR_OK;
+}
+
+enum err decoder_open(struct codec_pool *pool, int codec, struct slice in, struct decoder **out)
+{
+    return open_any(pool, codec, in, false, out);
+}
+
+enum err decoder_open_old(struct codec_pool *pool, int codec, struct slice in, struct decoder **out)
+{
+    return open_any(pool, codec, in, true, out);
 }
 
 enum err decoder_next(struct decoder *d, struct slice *piece)

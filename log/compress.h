@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decompression of what record batches carry, behind one small interface: gzip (several members in a row too), snappy
-// (xerial stream and raw block), lz4 frame, zstd (several frames too). Output comes in pieces from a bounded window, so
-// that what little data unpacks to costs time, never memory. Rules of what is accepted: Kafka's record format, codecs.
+// Decompression (compression: encoder.h) of what record batches carry, behind one small interface: gzip (several
+// members in a row too), snappy (xerial stream and raw block), lz4 frame, zstd (several frames too). Output comes in
+// pieces from a bounded window, so that what little data unpacks to costs time, never memory. Rules of what is
+// accepted: Kafka's record format, codecs.
 //
 // Setting up a decoder costs far more than running it over a small batch. A codec_pool keeps idle ones for reuse. It is
 // an object that somebody owns (a log directory) instead of a thread's hidden state, and one for many logs instead of
@@ -40,6 +41,8 @@ size_t codec_pool_idle_bytes(struct codec_pool *pool);
 // Starts to unpack `in`, which stays the caller's and must live as long as the decoder. pool NULL: a decoder of its
 // own. ERR_UNSUPPORTED_CODEC: codec is not 1..4.
 enum err decoder_open(struct codec_pool *pool, int codec, struct slice in, struct decoder **out) WARN_UNUSED;
+// The same for a message of magic 0, where early clients wrote a wrong lz4 header checksum: it is not looked at.
+enum err decoder_open_old(struct codec_pool *pool, int codec, struct slice in, struct decoder **out) WARN_UNUSED;
 // The next piece, valid until the next call; len 0 at the end, which is where the last member, chunk or frame ends and
 // no input is left. ERR_UNSUPPORTED_CODEC: damaged, cut short, followed by something else, or beyond a bound above.
 // After an error the decoder may only be closed.

@@ -27,6 +27,7 @@ void log_config_init(struct log_config *c)
         .timestamp_before_max_ms = INT64_MAX,
         .timestamp_after_max_ms = INT64_MAX,
         .timestamp_type = LOG_CREATE_TIME,
+        .compression = LOG_COMPRESSION_PRODUCER,
         .preallocate = false,
         .cleanup_delete = true,
         .cleanup_compact = false,

@@ -32,6 +32,16 @@ enum log_timestamp_type {
     LOG_APPEND_TIME,
 };
 
+// compression.type
+enum log_compression {
+    LOG_COMPRESSION_PRODUCER, // batches keep the codec their producer chose
+    LOG_COMPRESSION_NONE,     // "uncompressed"; from here on in the order of the codecs' numbers
+    LOG_COMPRESSION_GZIP,
+    LOG_COMPRESSION_SNAPPY,
+    LOG_COMPRESSION_LZ4,
+    LOG_COMPRESSION_ZSTD,
+};
+
 // The topic configs that act on one log (reference: Kafka's topic configs of the same names).
 struct log_config {
     int32_t segment_bytes;        // segment.bytes
@@ -48,6 +58,8 @@ struct log_config {
     int64_t timestamp_before_max_ms;
     int64_t timestamp_after_max_ms;
     enum log_timestamp_type timestamp_type;
+    enum log_compression compression;
+    int32_t compression_level; // compression.<codec>.level
     bool preallocate;
     bool cleanup_delete;               // cleanup.policy contains delete
     bool cleanup_compact;              // ... compact: keyless records are refused
@@ -148,8 +160,10 @@ struct log_record_error {
 
 struct log_append {
     // in
-    uint8_t *data; // record batches of magic 2 (client: exactly one); offsets, epoch and stamps are written into it
-    size_t len;
+    // Record batches of magic 2 (client: exactly one; or messages of magic 0 and 1, which become one); offsets, epoch
+    // and stamps are written into it. Where a batch has to be made anew, that is what is stored.
+    uint8_t *data;
+    size_t len; // out: of what was stored
     enum log_append_origin origin;
     int32_t leader_epoch; // written into the batches (not for LOG_FROM_LEADER)
     int64_t now_ms;       // wall clock
@@ -217,6 +231,23 @@ struct log_read {
 // Finds bytes without touching them. offset == end or at/after max_offset: ERR_OK and nothing. Below the log start or
 // above the end: OUT_OF_RANGE. A read never crosses a segment.
 enum err log_read(struct log *l, struct log_read *r) WARN_UNUSED; // [any]
+
+// What a read found, converted for a client that knows older message formats only (KIP-283).
+struct log_conversion {
+    // in
+    struct log_file *file; // counted by the caller
+    int64_t position;
+    size_t len;
+    int8_t magic; // 0 or 1: the newest the client knows
+    int64_t first_offset;
+    // out
+    uint8_t *data; // in the arena, never NULL after ERR_OK
+    size_t data_len;
+};
+// Batches that are old enough stay as they are. ERR_OK with data_len 0: there is no whole batch. What stops the
+// conversion of the first batch is an error (ERR_UNSUPPORTED: zstd, which old formats do not have; CORRUPT; IO); later
+// the data stops there, for the next read to meet it.
+enum err log_convert_down(const struct os *os, struct log_conversion *c, struct arena *a) WARN_UNUSED; // [any] [disk]
 
 struct log_aborted_txn {
     int64_t producer_id;

@@ -9,10 +9,9 @@
 
 #include "log/record.h"
 
-#define V0_SIZE_MIN             26 // offset, size, crc, magic, attributes, length of key and of value
-#define V1_SIZE_MIN             34 // and the timestamp
-#define V1_TIMESTAMP_POSITION   18
-#define OLD_ATTRIBUTES_POSITION 17
+#define V0_SIZE_MIN           26 // offset, size, crc, magic, attributes, length of key and of value
+#define V1_SIZE_MIN           34 // and the timestamp
+#define V1_TIMESTAMP_POSITION 18
 
 static enum err scan_old_header(const uint8_t *data, size_t len, struct batch *out)
 {
@@ -24,7 +23,7 @@ static enum err scan_old_header(const uint8_t *data, size_t len, struct batch *o
         return ERR_TRUNCATED;
     }
     out->leader_epoch = -1;
-    out->attributes = (int16_t)(data[OLD_ATTRIBUTES_POSITION] & (BATCH_ATTR_CODEC | BATCH_ATTR_APPEND_TIME));
+    out->attributes = (int16_t)(data[BATCH_AT_OLD_ATTRIBUTES] & (BATCH_ATTR_CODEC | BATCH_ATTR_APPEND_TIME));
     out->last_offset_delta = 0;
     out->max_timestamp = out->magic == 0 ? -1 : (int64_t)load_be64(data + V1_TIMESTAMP_POSITION);
     out->base_timestamp = out->max_timestamp;

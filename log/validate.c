@@ -5,7 +5,10 @@
 #include "log/validate.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
+#include "log/convert.h"
+#include "log/encoder.h"
 #include "log/record.h"
 
 #define RECORD_ERRORS_SHOWN 3 // in the summary
@@ -19,6 +22,39 @@ struct rejection {
     const char *no_key; // the message all records without key share
 };
 
+// What the batches of a set are, all together.
+struct set_shape {
+    int32_t batches;
+    bool mixed;  // of several formats
+    bool single; // one of them may only come alone: it is of magic 2, or compressed
+};
+
+static enum err check_batch(const struct log_config *c, struct log_append *a, const uint8_t *data, struct batch *b)
+{
+    if (b->magic == 2 && b->base_offset != 0) {
+        a->log_start_known = true;
+        return ERR_INVALID_RECORD;
+    }
+    if (batch_size(b) > (size_t)c->max_message_bytes) {
+        return ERR_BATCH_TOO_LARGE;
+    }
+    enum err e = batch_read_header(data, batch_size(b), b);
+    if (e != ERR_OK || !batch_crc_ok(data, b)) {
+        return ERR_CORRUPT;
+    }
+    if (b->magic < 2) {
+        b->attributes = data[BATCH_AT_OLD_ATTRIBUTES] & BATCH_ATTR_CODEC;
+    }
+    return ERR_OK;
+}
+
+static void shape_add(struct set_shape *shape, const struct batch *first, const struct batch *b)
+{
+    shape->batches++;
+    shape->mixed = shape->mixed || b->magic != first->magic;
+    shape->single = shape->single || b->magic == 2 || batch_codec(b) != CODEC_NONE;
+}
+
 enum err validate_set(const struct log_config *c, struct log_append *a, struct batch *out)
 {
     a->record_errors = NULL;
@@ -26,37 +62,32 @@ enum err validate_set(const struct log_config *c, struct log_append *a, struct b
     a->error_message = NULL;
     a->append_time_ms = -1;
     a->log_start_known = false;
-    enum err e = batch_read_prefix(a->data, a->len, out);
+    struct set_shape shape = {.batches = 0};
+    size_t position = 0;
+    struct batch b;
+    enum err e;
+    while ((e = batch_read_prefix(a->data + position, a->len - position, &b)) == ERR_OK &&
+           batch_size(&b) <= a->len - position) {
+        e = check_batch(c, a, a->data + position, &b);
+        if (e != ERR_OK) {
+            return e;
+        }
+        if (shape.batches == 0) {
+            *out = b;
+        }
+        shape_add(&shape, out, &b);
+        position += batch_size(&b);
+    }
     if (e == ERR_CORRUPT) {
         return e;
     }
-    if (e != ERR_OK || batch_size(out) > a->len) {
+    if (shape.batches == 0) {
         return ERR_INVALID_RECORD;
     }
-    if (out->magic < 2) {
-        return ERR_UNSUPPORTED;
-    }
-    if (out->base_offset != 0) {
-        a->log_start_known = true;
+    if (shape.mixed || (shape.single && shape.batches > 1)) {
         return ERR_INVALID_RECORD;
     }
-    if (batch_size(out) > (size_t)c->max_message_bytes) {
-        return ERR_BATCH_TOO_LARGE;
-    }
-    e = batch_read_header(a->data, batch_size(out), out);
-    if (e != ERR_OK || !batch_crc_ok(a->data, out)) {
-        return ERR_CORRUPT;
-    }
-    size_t rest = a->len - batch_size(out);
-    struct batch second;
-    e = batch_read_prefix(a->data + batch_size(out), rest, &second);
-    if (e == ERR_CORRUPT) {
-        return e;
-    }
-    if (e == ERR_OK && batch_size(&second) <= rest) {
-        return ERR_INVALID_RECORD;
-    }
-    a->len = batch_size(out);
+    a->len = position;
     return ERR_OK;
 }
 
@@ -140,46 +171,124 @@ static void reject_timestamp_type(struct rejection *r, const struct record *rec,
     reject(r, index, message);
 }
 
+// The rules for single records, for records of all formats.
+struct record_rules {
+    const struct validate_target *target;
+    struct rejection *rejection;
+    struct validated *out; // gets the greatest record timestamp and where it is first
+    struct time_window window;
+    bool append_bit; // the client has set the timestamp type to LogAppendTime
+};
+
+static struct record_rules rules_now(const struct validate_target *t, const struct log_append *a, struct rejection *r,
+                                     struct validated *out)
+{
+    out->max_timestamp = -1;
+    out->offset_of_max_timestamp = 0;
+    return (struct record_rules){.target = t, .rejection = r, .out = out, .window = window_now(t->config, a->now_ms)};
+}
+
+static void check_record(const struct record_rules *rules, const struct record *rec, int32_t index)
+{
+    const struct log_config *c = rules->target->config;
+    if (c->cleanup_compact && !rec->has_key) {
+        reject_no_key(rules->rejection, rules->target, index);
+    } else if (c->timestamp_type == LOG_CREATE_TIME && rec->timestamp != -1) {
+        if (rec->timestamp < rules->window.oldest_ms || rec->timestamp > rules->window.newest_ms) {
+            reject_timestamp(rules->rejection, rec, index, rules->window);
+        }
+    } else if (rules->append_bit) {
+        reject_timestamp_type(rules->rejection, rec, index);
+    }
+    if (rec->timestamp > rules->out->max_timestamp) {
+        rules->out->max_timestamp = rec->timestamp;
+        rules->out->offset_of_max_timestamp = index;
+    }
+}
+
 // Walks the records. Those that are refused one by one are noted in *r; what is wrong with the batch is an error.
-// *out gets the greatest record timestamp (-1 when none is greater) and where it is first.
 static enum err check_records(const struct validate_target *t, const struct log_append *a, const struct batch *b,
                               struct rejection *r, struct validated *out)
 {
     // The client's timestamp type does not matter: what counts is what the records say once the bit is cleared.
     struct batch as_create_time = *b;
     as_create_time.attributes &= ~BATCH_ATTR_APPEND_TIME;
-    bool append_bit = batch_is(b, BATCH_ATTR_APPEND_TIME);
-    bool create_time = t->config->timestamp_type == LOG_CREATE_TIME;
-    struct time_window w = window_now(t->config, a->now_ms);
+    struct record_rules rules = rules_now(t, a, r, out);
+    rules.append_bit = batch_is(b, BATCH_ATTR_APPEND_TIME);
     struct record_iter *it;
     enum err e = record_iter_new(t->pool, a->data, &as_create_time, &it);
     if (e != ERR_OK) {
         return e;
     }
-    out->max_timestamp = -1;
-    out->offset_of_max_timestamp = 0;
     struct record rec;
     for (int32_t i = 0; (e = record_iter_next(it, &rec)) == ERR_OK; i++) {
         if (rec.offset_delta != i) {
             e = ERR_INVALID_RECORD;
             break;
         }
-        if (t->config->cleanup_compact && !rec.has_key) {
-            reject_no_key(r, t, i);
-        } else if (create_time && rec.timestamp != -1) {
-            if (rec.timestamp < w.oldest_ms || rec.timestamp > w.newest_ms) {
-                reject_timestamp(r, &rec, i, w);
-            }
-        } else if (append_bit) {
-            reject_timestamp_type(r, &rec, i);
-        }
-        if (rec.timestamp > out->max_timestamp) {
-            out->max_timestamp = rec.timestamp;
-            out->offset_of_max_timestamp = i;
-        }
+        check_record(&rules, &rec, i);
     }
     record_iter_free(it);
     return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+// ---- batches that are made anew ------------------------------------------------------------------------------------
+
+// The codec the topic stores this batch with.
+static struct convert_target target_of(const struct log_config *c, const struct batch *b)
+{
+    if (c->compression == LOG_COMPRESSION_PRODUCER) {
+        return (struct convert_target){batch_codec(b), encoder_level_default(batch_codec(b))};
+    }
+    return (struct convert_target){(int)c->compression - (int)LOG_COMPRESSION_NONE, c->compression_level};
+}
+
+static enum err check_old_record(void *ctx, const struct batch *entry, const struct full_record *full, int32_t index)
+{
+    struct record_rules *rules = ctx;
+    struct record rec = {
+        .offset = full->offset,
+        .timestamp = full->timestamp,
+        .offset_delta = index,
+        .has_key = full->key.data != NULL,
+        .has_value = full->value.data != NULL,
+        .key_len = full->key.data == NULL ? -1 : (int32_t)full->key.len,
+        .value_len = full->value.data == NULL ? -1 : (int32_t)full->value.len,
+    };
+    rules->append_bit = batch_is(entry, BATCH_ATTR_APPEND_TIME);
+    check_record(rules, &rec, index);
+    return ERR_OK;
+}
+
+// What a writer made, or why it did not: one that is full has more than the topic takes.
+static enum err rebuilt_take(struct writer *w, enum err e, struct validated *out)
+{
+    if (e == ERR_OK) {
+        out->rebuilt = writer_take(w, &out->rebuilt_len);
+    } else {
+        writer_release(w);
+    }
+    return e == ERR_TOO_LARGE ? ERR_BATCH_TOO_LARGE : e;
+}
+
+// Checks the messages of an old format and makes a batch of them.
+static enum err rebuild_old(const struct validate_target *t, const struct log_append *a, const struct batch *b,
+                            struct rejection *r, struct validated *out)
+{
+    struct record_rules rules = rules_now(t, a, r, out);
+    struct writer w;
+    writer_init(&w, a->len, (size_t)t->config->max_message_bytes);
+    enum err e =
+        convert_up(t->pool, a->data, a->len, target_of(t->config, b), check_old_record, &rules, &w, &out->batch);
+    return rebuilt_take(&w, e, out);
+}
+
+static enum err rebuild_codec(const struct validate_target *t, const struct log_append *a, const struct batch *b,
+                              struct convert_target target, struct validated *out)
+{
+    struct writer w;
+    writer_init(&w, a->len, (size_t)t->config->max_message_bytes);
+    return rebuilt_take(&w, convert_codec(t->pool, a->data, b, target, &w, &out->batch), out);
 }
 
 // "[RecordError(batchIndex=1, message='...'), ...]" of the first few, as Kafka shows them.
@@ -211,29 +320,42 @@ static enum err rejection_finish(const struct rejection *r)
 
 static void stamp(const struct validate_target *t, struct log_append *a, int64_t next_offset, struct validated *v)
 {
+    uint8_t *data = v->rebuilt != NULL ? v->rebuilt : a->data;
     bool append_time = t->config->timestamp_type == LOG_APPEND_TIME;
     if (append_time) {
         v->max_timestamp = a->now_ms;
         v->offset_of_max_timestamp = 0;
         a->append_time_ms = a->now_ms;
     }
-    batch_set_base_offset(a->data, next_offset);
-    batch_set_leader_epoch(a->data, a->leader_epoch);
+    batch_set_base_offset(data, next_offset);
+    batch_set_leader_epoch(data, a->leader_epoch);
     v->batch.base_offset = next_offset;
     v->batch.leader_epoch = a->leader_epoch;
-    batch_set_max_timestamp(a->data, &v->batch, append_time, v->max_timestamp);
+    batch_set_max_timestamp(data, &v->batch, append_time, v->max_timestamp);
+}
+
+// A batch of magic 2: checked, and packed anew where the topic has a codec of its own.
+static enum err check_new(const struct validate_target *t, struct log_append *a, const struct batch *b,
+                          struct rejection *r, struct validated *out)
+{
+    if (!header_ok(b)) {
+        return ERR_INVALID_RECORD;
+    }
+    enum err e = check_records(t, a, b, r, out);
+    struct convert_target target = target_of(t->config, b);
+    if (e == ERR_OK && r->total == 0 && target.codec != batch_codec(b)) {
+        e = rebuild_codec(t, a, b, target, out);
+    }
+    return e;
 }
 
 enum err validate_and_stamp(const struct validate_target *t, struct log_append *a, const struct batch *b,
                             int64_t next_offset, struct arena *scratch, struct validated *out)
 {
     a->log_start_known = true;
-    out->batch = *b;
-    if (!header_ok(b)) {
-        return ERR_INVALID_RECORD;
-    }
+    *out = (struct validated){.batch = *b};
     struct rejection r = {.append = a, .scratch = scratch};
-    enum err e = check_records(t, a, b, &r, out);
+    enum err e = b->magic == 2 ? check_new(t, a, b, &r, out) : rebuild_old(t, a, b, &r, out);
     if (e == ERR_OK && r.total > 0) {
         e = rejection_finish(&r);
     } else if (e != ERR_OK) {
@@ -242,6 +364,9 @@ enum err validate_and_stamp(const struct validate_target *t, struct log_append *
     }
     if (e == ERR_OK) {
         stamp(t, a, next_offset, out);
+    } else {
+        free(out->rebuilt);
+        out->rebuilt = NULL;
     }
     return e;
 }

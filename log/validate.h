@@ -12,6 +12,10 @@
 
 struct validated {
     struct batch batch; // header after stamping
+    // The bytes to be stored, malloc'ed and the caller's; NULL: those of the append, stamped in place. A batch is made
+    // anew when the topic's codec is another one, or when messages of an old format were sent.
+    uint8_t *rebuilt;
+    size_t rebuilt_len;
     int64_t max_timestamp;
     int64_t offset_of_max_timestamp; // relative to base_offset 0: the delta of the first record that has it
 };
@@ -24,14 +28,15 @@ struct validate_target {
     struct codec_pool *pool; // or NULL
 };
 
-// Step 1, before anything of the log is touched: base offset 0, size, CRC, exactly one batch, trailing rest cut
-// (a->len is lowered). Resets the fields of *a that step 2 fills; a base offset other than 0 sets a->log_start_known.
-// Errors as log_append, and ERR_UNSUPPORTED for message formats 0 and 1.
+// Step 1, before anything of the log is touched: base offset 0, size and CRC of each batch; exactly one batch, or
+// messages of one old format, none of them compressed when there are several; trailing rest cut (a->len is lowered).
+// *out is the first one. Resets the fields of *a that step 2 fills; a base offset other than 0 sets a->log_start_known.
+// Errors as log_append.
 enum err validate_set(const struct log_config *c, struct log_append *a, struct batch *out) WARN_UNUSED;
 // Step 2, when the next offset is known; *out is what step 1 has read: counts, control bit, producer fields, every
 // record (offset deltas 0,1,2.., well-formed, key on compacted topics, timestamps); stamps base offset, leader epoch,
-// timestamp type and max timestamp into a->data. Fills a->record_errors, a->error_message (both in scratch, as many
-// as fit there), a->append_time_ms, a->log_start_known. After an error nothing was stamped.
+// timestamp type and max timestamp into a->data or out->rebuilt. Fills a->record_errors, a->error_message (both in
+// scratch, as many as fit there), a->append_time_ms, a->log_start_known. After an error nothing was stamped.
 enum err validate_and_stamp(const struct validate_target *t, struct log_append *a, const struct batch *b,
                             int64_t next_offset, struct arena *scratch, struct validated *out) WARN_UNUSED;
 

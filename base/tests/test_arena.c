@@ -121,6 +121,29 @@ static void test_strings(void **state)
     arena_release(&a);
 }
 
+static void test_adopt_takes_everything(void **state)
+{
+    (void)state;
+    struct arena a, from;
+    arena_init(&a, 100);
+    arena_init(&from, 1 << 20);
+    arena_adopt(&a, &from);                   // of an empty arena
+    for (int round = 0; round < 2; round++) { // into an empty one, then into one with blocks
+        char *text = arena_strdup(&from, "text");
+        void *large = arena_alloc(&from, 500000);
+        assert_non_null(large);
+        arena_adopt(&a, &from);
+        assert_null(from.blocks);
+        assert_int_equal(from.used, 0);
+        memset(large, 1, 500000);
+        assert_string_equal(text, "text");
+        assert_string_equal(arena_strdup(&a, "more"), "more"); // its own room is as large as before
+    }
+    assert_non_null(arena_alloc(&from, 10));
+    arena_release(&from);
+    arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_array_overflow),
         cmocka_unit_test(test_reset_keeps_first_block),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_adopt_takes_everything),
     };
     return cmocka_run_group_tests_name("base/arena", tests, NULL, NULL);
 }

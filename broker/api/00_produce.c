@@ -3,7 +3,7 @@
 // Produce (0), v0-11: appends one record batch per partition on its leader. acks=0 is never answered (an error closes
 // the connection), acks=1 answers after the append, acks=-1 when the high watermark has passed it. The order of
 // checks is Kafka's; each partition succeeds or fails on its own, except for what the whole request is refused for.
-// Message sets of magic 0 and 1 are refused with UNSUPPORTED_FOR_MESSAGE_FORMAT.
+// Versions 0-2 may carry message sets of magic 0 and 1, which the log makes batches of.
 #include "broker/api/apis.h"
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
@@ -186,8 +186,7 @@ static int16_t part_check_records(const struct request *r, const struct produce_
         return KAFKA_ERROR_INVALID_RECORD; // Kafka never answers this
     }
     if (r->version < PRODUCE_FIRST_V2_ONLY_VERSION) {
-        return p->peek_err == ERR_OK && p->info.magic < 2 ? KAFKA_ERROR_UNSUPPORTED_FOR_MESSAGE_FORMAT
-                                                          : KAFKA_ERROR_NONE;
+        return KAFKA_ERROR_NONE;
     }
     if (p->peek_err != ERR_OK || p->info.magic != 2) {
         return KAFKA_ERROR_INVALID_RECORD;
@@ -239,8 +238,8 @@ static void part_record_errors(struct request *r, struct produce_part *p, const 
 static void part_append(struct request *r, struct produce_part *p)
 {
     const struct produce_request *in = r->in;
-    if (p->records->len == 0) {
-        return; // only before v3: nothing to do, answered with base offset -1
+    if (p->peek_err == ERR_INVALID_RECORD) {
+        return; // only before v3: there is no whole batch, so nothing to do; answered with base offset -1
     }
     enum err err = replica_manager_find(r->ctx->replicas, p->topic_name, p->out->index, &p->partition);
     if (err != ERR_OK) {

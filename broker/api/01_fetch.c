@@ -3,14 +3,18 @@
 // Fetch (1), v0-17: finds record batches and sends them from the file without copying. Waits until min_bytes are there,
 // a partition has an error, or max_wait has passed (long poll). Limits as KIP-74: the first non-empty partition of an
 // answer gives at least its first batch whole. With a session (KIP-227) the request names only what changed and the
-// answer holds only what is new (fetch_session.h). Versions 0-3 would need the records converted to an older format;
-// where there are records, they get UNSUPPORTED_VERSION as from a Kafka that has message.downconversion.enable=false.
+// answer holds only what is new (fetch_session.h). Versions 0-3
+// know older message formats only: what they get is converted first (fetch_convert.h).
 #include "broker/api/apis.h"
 #include "broker/api/errmap.h"
+#include "broker/api/fetch_convert.h"
 #include "broker/api/fetch_session.h"
 #include "broker/api/key_map.h"
 
+#define FETCH_FIRST_MAGIC_1_VERSION     2
 #define FETCH_FIRST_UNCONVERTED_VERSION 4
+#define FETCH_FIRST_STORAGE_ERROR       6 // before, clients are told to look for the leader
+#define FETCH_FIRST_ZSTD_VERSION        10
 #define FETCH_FIRST_SESSION_VERSION     7
 #define FETCH_FIRST_TOPIC_ID_VERSION    13
 #define FETCH_FIRST_LEADER_VERSION      16 // CurrentLeader and NodeEndpoints (KIP-951)
@@ -40,6 +44,8 @@ struct fetch_run {
     enum partition_isolation isolation;
     size_t max_bytes;
     int64_t min_bytes;
+    struct disk_job *conversion; // NULL when nothing is converted
+    struct wait_link conversion_link;
 };
 
 static bool by_id(const struct request *r)
@@ -310,9 +316,6 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
     if (run->isolation == PARTITION_READ_COMMITTED) {
         error_code = part_aborted(r, p);
     }
-    if (p->read.read.file != NULL && r->version < FETCH_FIRST_UNCONVERTED_VERSION) {
-        error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
-    }
     if (error_code != KAFKA_ERROR_NONE) {
         part_release_file(p); // its answer carries no records that could take the reference along
         out_reset(p->out, p->want->in->partition);
@@ -406,6 +409,103 @@ static bool run_wait(struct request *r, struct fetch_run *run)
             return true; // the wake is on its way: it runs the request again
         }
     }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// What old versions do not know
+
+// Takes back what was read: the client gets an error and null in the place of records.
+static void part_withdraw(struct fetch_part *p, int16_t error_code)
+{
+    if (p->read.read.file != NULL) {
+        log_file_unref(p->read.read.file);
+        p->read.read.file = NULL;
+    }
+    out_reset(p->out, p->want->in->partition);
+    p->out->error_code = error_code;
+    p->out->records.data = NULL;
+}
+
+static void part_check_formats(struct request *r, const struct fetch_run *run, struct fetch_part *p)
+{
+    if (r->version < FETCH_FIRST_STORAGE_ERROR && p->out->error_code == KAFKA_ERROR_KAFKA_STORAGE_ERROR) {
+        p->out->error_code = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    }
+    if (p->partition == NULL) {
+        return;
+    }
+    struct partition_formats formats = partition_formats(p->partition);
+    if (formats.zstd) {
+        part_withdraw(p, KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE);
+    } else if (r->version < FETCH_FIRST_UNCONVERTED_VERSION && !formats.downconversion && run->replica_id < 0) {
+        part_withdraw(p, KAFKA_ERROR_UNSUPPORTED_VERSION);
+    }
+}
+
+static void run_check_formats(struct request *r, struct fetch_run *run)
+{
+    for (int32_t i = 0; r->version < FETCH_FIRST_ZSTD_VERSION && i < run->parts_count; i++) {
+        if (run->parts[i].out != NULL) {
+            part_check_formats(r, run, &run->parts[i]);
+        }
+    }
+}
+
+static enum err conversion_collect(struct request *r, struct fetch_run *run)
+{
+    size_t bytes = 0;
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        bytes += run->parts[i].out->records.len;
+    }
+    if (bytes == 0) {
+        return ERR_OK;
+    }
+    enum err err = fetch_convert_new(r->ctx->os, run->parts_count, bytes, &run->conversion);
+    if (err != ERR_OK) {
+        return err;
+    }
+    struct fetch_conversions *all = run->conversion->state;
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (p->read.read.file == NULL) {
+            continue;
+        }
+        struct fetch_conversion *c = &all->items[all->count++];
+        c->part = i;
+        c->records = (struct log_conversion){
+            .file = p->read.read.file,
+            .position = p->read.read.position,
+            .len = p->read.read.len,
+            .magic = r->version < FETCH_FIRST_MAGIC_1_VERSION ? 0 : 1,
+            .first_offset = p->want->in->fetch_offset,
+        };
+        p->read.read.file = NULL; // the job's now
+    }
+    return ERR_OK;
+}
+
+static int16_t conversion_error(enum err err)
+{
+    return err == ERR_UNSUPPORTED ? KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE : errmap_code(err);
+}
+
+static void conversion_finish(struct request *r, struct fetch_run *run)
+{
+    struct fetch_conversions *all = run->conversion->state;
+    for (int32_t i = 0; i < all->count; i++) {
+        struct fetch_conversion *c = &all->items[i];
+        struct fetch_part *p = &run->parts[c->part];
+        if (c->err == ERR_OK) {
+            p->out->records = (struct records){.data = c->records.data, .len = c->records.data_len};
+        } else {
+            part_withdraw(p, conversion_error(c->err));
+        }
+        log_file_unref(c->records.file);
+    }
+    run->conversion->state = NULL; // what the job has made is the request's from here on
+    arena_adopt(&r->arena, &run->conversion->arena);
+    disk_job_unref(run->conversion);
+    run->conversion = NULL;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -515,6 +615,11 @@ static bool run_fill_topics(struct request *r, struct fetch_run *run)
 
 static void run_release(struct request *r, struct fetch_run *run)
 {
+    if (run->conversion != NULL) {
+        disk_job_unlink(run->conversion, &run->conversion_link);
+        disk_job_unref(run->conversion);
+        run->conversion = NULL;
+    }
     fetch_session_unref(r->ctx->fetch_sessions, run->use.session);
     run->use.session = NULL;
     for (int32_t i = 0; i < run->parts_count; i++) {
@@ -527,13 +632,38 @@ static void run_release(struct request *r, struct fetch_run *run)
 
 static enum api_step run_answer(struct request *r, struct fetch_run *run)
 {
-    bool ok = run_end_session(r, run) && run_fill_topics(r, run);
     struct fetch_response *out = r->out;
+    bool ok = run_end_session(r, run);
+    if (ok && r->version >= FETCH_FIRST_UNCONVERTED_VERSION) {
+        run_check_formats(r, run); // after the session, which goes by what was read
+    }
+    ok = ok && run_fill_topics(r, run);
     if (!ok || out->error_code != KAFKA_ERROR_NONE) {
         run_release_files(run);
     }
     run_release(r, run);
     return ok ? API_DONE : API_CLOSE; // the file references go to the answer with the records
+}
+
+// Everything is read: what the version does not know is converted, then the answer is made.
+static enum api_step run_finish(struct request *r, struct fetch_run *run)
+{
+    if (r->version >= FETCH_FIRST_UNCONVERTED_VERSION) {
+        return run_answer(r, run);
+    }
+    run_check_formats(r, run);
+    if (conversion_collect(r, run) != ERR_OK) {
+        run_release_files(run);
+        run_release(r, run);
+        return API_CLOSE;
+    }
+    if (run->conversion == NULL) {
+        return run_answer(r, run);
+    }
+    wait_arm(&r->wait, 1);
+    disk_job_start(run->conversion, r->ctx->pool, &run->conversion_link, &r->wait);
+    r->deadline_ms = REQUEST_NO_DEADLINE;
+    return API_WAIT;
 }
 
 // An isolation level nobody knows fails the request as a whole.
@@ -580,7 +710,7 @@ static enum api_step fetch_first_run(struct request *r)
     }
     r->expired = in->max_wait_ms <= 0;
     r->deadline_ms = loop_now_ms(request_loop(r)) + in->max_wait_ms;
-    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+    return run_wait(r, run) ? API_WAIT : run_finish(r, run);
 }
 
 enum api_step api_fetch(struct request *r)
@@ -589,8 +719,16 @@ enum api_step api_fetch(struct request *r)
         return fetch_first_run(r);
     }
     struct fetch_run *run = r->state;
+    if (run->conversion != NULL) {
+        if (!disk_job_done(run->conversion)) {
+            return API_WAIT; // cut short because the broker stops, but it has been read already
+        }
+        disk_job_unlink(run->conversion, &run->conversion_link);
+        conversion_finish(r, run);
+        return run_answer(r, run);
+    }
     run_unlink(run);
-    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+    return run_wait(r, run) ? API_WAIT : run_finish(r, run);
 }
 
 void api_fetch_abort(struct request *r)

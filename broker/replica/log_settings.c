@@ -9,6 +9,33 @@ static int64_t timestamp_bound(int64_t newer, int64_t older)
     return newer != INT64_MAX ? newer : older;
 }
 
+static void compression_of(const struct topic_config *t, struct log_config *out)
+{
+    switch (t->compression) {
+    case TOPIC_COMPRESSION_PRODUCER:
+        out->compression = LOG_COMPRESSION_PRODUCER;
+        break;
+    case TOPIC_COMPRESSION_UNCOMPRESSED:
+        out->compression = LOG_COMPRESSION_NONE;
+        break;
+    case TOPIC_COMPRESSION_GZIP:
+        out->compression = LOG_COMPRESSION_GZIP;
+        out->compression_level = t->compression_gzip_level;
+        break;
+    case TOPIC_COMPRESSION_SNAPPY:
+        out->compression = LOG_COMPRESSION_SNAPPY;
+        break;
+    case TOPIC_COMPRESSION_LZ4:
+        out->compression = LOG_COMPRESSION_LZ4;
+        out->compression_level = t->compression_lz4_level;
+        break;
+    case TOPIC_COMPRESSION_ZSTD:
+        out->compression = LOG_COMPRESSION_ZSTD;
+        out->compression_level = t->compression_zstd_level;
+        break;
+    }
+}
+
 void log_settings_of(const struct topic_config *t, int64_t producer_id_expiration_ms, struct log_config *out)
 {
     log_config_init(out);
@@ -26,6 +53,7 @@ void log_settings_of(const struct topic_config *t, int64_t producer_id_expiratio
     out->timestamp_before_max_ms = timestamp_bound(t->timestamp_before_max_ms, t->timestamp_difference_max_ms);
     out->timestamp_after_max_ms = timestamp_bound(t->timestamp_after_max_ms, t->timestamp_difference_max_ms);
     out->timestamp_type = t->timestamp_append_time ? LOG_APPEND_TIME : LOG_CREATE_TIME;
+    compression_of(t, out);
     out->preallocate = t->preallocate;
     out->cleanup_delete = t->cleanup_delete;
     out->cleanup_compact = t->cleanup_compact;

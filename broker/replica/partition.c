@@ -51,6 +51,7 @@ struct partition {
     int32_t min_insync_replicas;
     int64_t file_delete_delay_ms;
     int64_t flush_ms;
+    struct partition_formats formats;
     int64_t high_watermark;
     int64_t last_stable_offset;  // as the waiters of read_committed know it
     int64_t hidden_bytes;        // appended, but held back for a flush
@@ -652,6 +653,14 @@ int64_t partition_size_bytes(struct partition *p)
     return bytes;
 }
 
+struct partition_formats partition_formats(struct partition *p)
+{
+    mutex_lock(&p->state_mu);
+    struct partition_formats formats = p->formats;
+    mutex_unlock(&p->state_mu);
+    return formats;
+}
+
 int32_t partition_leader_epoch(struct partition *p)
 {
     mutex_lock(&p->state_mu);
@@ -687,6 +696,10 @@ static void settings_take(struct partition *p, const struct topic_config *config
     p->min_insync_replicas = config->min_insync_replicas;
     p->file_delete_delay_ms = config->file_delete_delay_ms;
     p->flush_ms = config->flush_ms;
+    p->formats = (struct partition_formats){
+        .zstd = config->compression == TOPIC_COMPRESSION_ZSTD,
+        .downconversion = config->message_downconversion,
+    };
 }
 
 void partition_configure(struct partition *p, const struct topic_config *config, const struct log_config *log_config)

@@ -93,6 +93,13 @@ enum err partition_offsets_before(struct partition *p, int64_t timestamp, int32_
 enum err partition_records_each(struct partition *p, int64_t from, int64_t end, size_t buffer_size, log_record_fn *fn,
                                 void *ctx) WARN_UNUSED;
 
+// What fetches of old versions have to know of the topic's configs. [any]
+struct partition_formats {
+    bool zstd;           // compression.type=zstd
+    bool downconversion; // message.downconversion.enable
+};
+struct partition_formats partition_formats(struct partition *p);
+
 // The log's figures, for answers about it. -1 when the partition has ended. [any]
 int64_t partition_log_start(struct partition *p);
 int64_t partition_size_bytes(struct partition *p); // 0 when it has ended

@@ -463,7 +463,16 @@ static void test_sets(void **state)
     free(one);
     uint8_t *old = test_vector("v1 gzip create-time base=0", &len);
     a = (struct log_append){.data = old, .len = len};
-    assert_int_equal(validate_set(&c, &a, &b), ERR_UNSUPPORTED);
+    assert_int_equal(validate_set(&c, &a, &b), ERR_OK);
+    assert_int_equal(b.magic, 1);
+    assert_int_equal(a.len, len);
+    two = malloc(2 * len); // a wrapper comes alone
+    assert_non_null(two);
+    memcpy(two, old, len);
+    memcpy(two + len, old, len);
+    a = (struct log_append){.data = two, .len = 2 * len};
+    assert_int_equal(validate_set(&c, &a, &b), ERR_INVALID_RECORD);
+    free(two);
     free(old);
 }
 
