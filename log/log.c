@@ -104,6 +104,14 @@ void log_set_high_watermark(struct log *l, int64_t offset)
     }
 }
 
+enum err log_producers(struct log *l, struct arena *a, struct log_producer **out, int32_t *count)
+{
+    mutex_lock(&l->producers_mu);
+    enum err err = producer_state_list(l->producers, a, out, count);
+    mutex_unlock(&l->producers_mu);
+    return err;
+}
+
 void log_expire_producers(struct log *l, int64_t now_ms)
 {
     mutex_lock(&l->producers_mu);

@@ -352,6 +352,17 @@ enum err log_flush(struct log *l) WARN_UNUSED; // [any] [disk]
 enum err log_retain(struct log *l, int64_t now_ms, int32_t *deleted) WARN_UNUSED; // [append] [disk]
 // Raises the log start offset (DeleteRecords; replication).
 enum err log_advance_start(struct log *l, int64_t offset) WARN_UNUSED; // [append]
-void log_expire_producers(struct log *l, int64_t now_ms);              // [append]
+// What is known of a producer.
+struct log_producer {
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t last_sequence; // -1 when no batch is remembered
+    int64_t last_timestamp;
+    int32_t coordinator_epoch; // -1 = none yet
+    int64_t txn_first_offset;  // of the open transaction, -1 = none
+};
+// All producers, in the arena.
+enum err log_producers(struct log *l, struct arena *a, struct log_producer **out, int32_t *count) WARN_UNUSED; // [any]
+void log_expire_producers(struct log *l, int64_t now_ms); // [append]
 
 #endif

@@ -356,6 +356,26 @@ static bool producer_expired(const struct producer *owner, int64_t now_ms, int64
     return owner->txn == NULL && age_ms >= expiration_ms;
 }
 
+enum err producer_state_list(const struct producer_state *p, struct arena *a, struct log_producer **out, int32_t *count)
+{
+    *count = 0;
+    *out = arena_array(a, HASH_COUNT(p->producers), sizeof **out);
+    if (*out == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    for (const struct producer *e = p->producers; e != NULL; e = e->hh.next) {
+        (*out)[(*count)++] = (struct log_producer){
+            .producer_id = e->producer_id,
+            .epoch = e->epoch,
+            .last_sequence = e->kept > 0 ? e->batches[e->kept - 1].last_sequence : -1,
+            .last_timestamp = e->last_timestamp,
+            .coordinator_epoch = e->coordinator_epoch,
+            .txn_first_offset = e->txn == NULL ? -1 : e->txn->first_offset,
+        };
+    }
+    return ERR_OK;
+}
+
 void producer_state_expire(struct producer_state *p, int64_t now_ms, int64_t expiration_ms)
 {
     struct producer *each;

@@ -8,6 +8,7 @@
 
 #include "base/os.h"
 #include "log/batch.h"
+#include "log/log.h"
 
 #define PRODUCER_BATCHES_KEPT 5
 
@@ -52,6 +53,10 @@ bool producer_state_apply_marker(struct producer_state *p, const struct batch *b
 int64_t producer_state_first_unstable(const struct producer_state *p);
 // Forgets completed transactions whose marker is below the high watermark.
 void producer_state_on_high_watermark(struct producer_state *p, int64_t high_watermark);
+
+// All entries, in the arena.
+enum err producer_state_list(const struct producer_state *p, struct arena *a, struct log_producer **out,
+                             int32_t *count) WARN_UNUSED;
 
 // Entries without open transaction whose last timestamp is expiration_ms or more before now_ms go.
 void producer_state_expire(struct producer_state *p, int64_t now_ms, int64_t expiration_ms);

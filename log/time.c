@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lookups by time (ListOffsets): by the time index to a batch that may hold the record, then record by record, also
-// inside compressed batches. Batches of the old formats count as one record each. Segments are looked at one after
+// inside compressed batches and wrappers of the old formats. Segments are looked at one after
 // another, each counted while it is; one that is deleted meanwhile is passed over.
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "log/internal.h"
 #include "log/record.h"
+#include "log/unpack.h"
 
 struct time_query {
     int64_t timestamp; // the first record that is not older than this
@@ -26,12 +27,30 @@ static void query_answer(struct time_query *q, int64_t offset, int64_t timestamp
     q->leader_epoch = leader_epoch;
 }
 
+// The same for a message of an old format, which may be a wrapper around others.
+static enum err query_old(struct log *l, const uint8_t *data, const struct batch *b, struct time_query *q)
+{
+    struct unpack *u;
+    struct full_record r;
+    enum err err = unpack_open(l->dir->codecs, data, b, false, &u);
+    if (err) {
+        return err;
+    }
+    while ((err = unpack_next(u, &r)) == ERR_OK) {
+        if (r.timestamp >= q->timestamp && r.offset >= q->start_offset) {
+            query_answer(q, r.offset, r.timestamp, -1);
+            break;
+        }
+    }
+    unpack_close(u);
+    return err;
+}
+
 // Looks for the record inside a batch. NOT_FOUND when it is not there.
 static enum err query_batch(struct log *l, const uint8_t *data, const struct batch *b, struct time_query *q)
 {
     if (b->magic < 2) {
-        query_answer(q, b->base_offset, b->max_timestamp, -1);
-        return ERR_OK;
+        return query_old(l, data, b, q);
     }
     struct record_iter *it;
     struct record r;

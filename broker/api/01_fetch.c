@@ -417,10 +417,7 @@ static bool run_wait(struct request *r, struct fetch_run *run)
 // Takes back what was read: the client gets an error and null in the place of records.
 static void part_withdraw(struct fetch_part *p, int16_t error_code)
 {
-    if (p->read.read.file != NULL) {
-        log_file_unref(p->read.read.file);
-        p->read.read.file = NULL;
-    }
+    part_release_file(p);
     out_reset(p->out, p->want->in->partition);
     p->out->error_code = error_code;
     p->out->records.data = NULL;

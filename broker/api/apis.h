@@ -30,7 +30,9 @@
     X(18, 0, 4, api_api_versions, api_no_abort, 0)                                                                     \
     X(19, 0, 7, api_create_topics, topic_job_end, 0)                                                                   \
     X(20, 0, 6, api_delete_topics, topic_job_end, 0)                                                                   \
+    X(21, 0, 2, api_delete_records, api_delete_records_abort, 0)                                                       \
     X(22, 0, 5, api_init_producer_id, api_init_producer_id_abort, 0)                                                   \
+    X(23, 0, 4, api_offset_for_leader_epoch, api_no_abort, 0)                                                          \
     X(32, 0, 4, api_describe_configs, topic_job_end, 0)                                                                \
     X(33, 0, 2, api_alter_configs, topic_job_end, 0)                                                                   \
     X(35, 0, 4, api_describe_log_dirs, api_describe_log_dirs_abort, 0)                                                 \
@@ -38,7 +40,8 @@
     X(42, 0, 2, api_delete_groups, api_delete_groups_abort, API_CUT_SHORT)                                             \
     X(44, 0, 1, api_incremental_alter_configs, topic_job_end, 0)                                                       \
     X(47, 0, 0, api_offset_delete, group_request_abort, API_CUT_SHORT)                                                 \
-    X(60, 0, 1, api_describe_cluster, api_no_abort, 0)
+    X(60, 0, 1, api_describe_cluster, api_no_abort, 0)                                                                 \
+    X(61, 0, 0, api_describe_producers, api_no_abort, 0)
 
 #define API_PROTOTYPES(key, first, last, handler, abort, flags)                                                        \
     enum api_step handler(struct request *r);                                                                          \

@@ -52,6 +52,7 @@ struct partition {
     int64_t file_delete_delay_ms;
     int64_t flush_ms;
     struct partition_formats formats;
+    bool cleanup_delete; // cleanup.policy contains delete
     int64_t high_watermark;
     int64_t last_stable_offset;  // as the waiters of read_committed know it
     int64_t hidden_bytes;        // appended, but held back for a flush
@@ -653,6 +654,61 @@ int64_t partition_size_bytes(struct partition *p)
     return bytes;
 }
 
+enum err partition_epoch_end(struct partition *p, int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch,
+                             int64_t *end_offset)
+{
+    struct log *log = log_enter(p);
+    if (log == NULL) {
+        return ERR_NOT_LEADER;
+    }
+    mutex_lock(&p->state_mu);
+    enum err err = epoch_check(p, current_leader_epoch);
+    mutex_unlock(&p->state_mu);
+    if (err == ERR_OK) {
+        log_epoch_end(log, epoch, found_epoch, end_offset);
+    }
+    log_leave(p);
+    return err;
+}
+
+enum err partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
+{
+    mutex_lock(&p->append_mu);
+    mutex_lock(&p->state_mu);
+    enum err err = leader_check(p);
+    bool deletes = p->cleanup_delete;
+    int64_t high_watermark = p->high_watermark;
+    mutex_unlock(&p->state_mu);
+    offset = offset == -1 ? high_watermark : offset;
+    if (err == ERR_OK && !deletes) {
+        err = ERR_UNSUPPORTED;
+    }
+    if (err == ERR_OK && (offset < 0 || offset > high_watermark)) {
+        err = ERR_OUT_OF_RANGE;
+    }
+    if (err == ERR_OK) {
+        err = log_advance_start(p->log, offset);
+        *low_watermark = log_start_offset(p->log);
+    }
+    mutex_unlock(&p->append_mu);
+    if (log_broken(err)) {
+        partition_fail(p, "deleting records", err);
+        err = ERR_FAILED;
+    }
+    return err;
+}
+
+enum err partition_producers(struct partition *p, struct arena *a, struct log_producer **out, int32_t *count)
+{
+    struct log *log = log_enter(p);
+    if (log == NULL) {
+        return ERR_NOT_LEADER;
+    }
+    enum err err = log_producers(log, a, out, count);
+    log_leave(p);
+    return err;
+}
+
 struct partition_formats partition_formats(struct partition *p)
 {
     mutex_lock(&p->state_mu);
@@ -696,6 +752,7 @@ static void settings_take(struct partition *p, const struct topic_config *config
     p->min_insync_replicas = config->min_insync_replicas;
     p->file_delete_delay_ms = config->file_delete_delay_ms;
     p->flush_ms = config->flush_ms;
+    p->cleanup_delete = config->cleanup_delete;
     p->formats = (struct partition_formats){
         .zstd = config->compression == TOPIC_COMPRESSION_ZSTD,
         .downconversion = config->message_downconversion,

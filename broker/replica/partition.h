@@ -93,6 +93,18 @@ enum err partition_offsets_before(struct partition *p, int64_t timestamp, int32_
 enum err partition_records_each(struct partition *p, int64_t from, int64_t end, size_t buffer_size, log_record_fn *fn,
                                 void *ctx) WARN_UNUSED;
 
+// OffsetForLeaderEpoch: the largest known epoch up to the asked one and where it ends, -1 and -1 when undefined. Epoch
+// checks as partition_fetch. [any]
+enum err partition_epoch_end(struct partition *p, int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch,
+                             int64_t *end_offset) WARN_UNUSED;
+// Raises the log start offset to offset, -1 = the high watermark; nothing when it is there already. *low_watermark is
+// what all replicas have reached. ERR_OUT_OF_RANGE: negative, or above the high watermark; ERR_UNSUPPORTED:
+// cleanup.policy does not contain delete; ERR_NOT_LEADER; ERR_FAILED. [disk]
+enum err partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark) WARN_UNUSED;
+// What the log knows of its producers; whether this broker leads is not asked. [any]
+enum err partition_producers(struct partition *p, struct arena *a, struct log_producer **out,
+                             int32_t *count) WARN_UNUSED;
+
 // What fetches of old versions have to know of the topic's configs. [any]
 struct partition_formats {
     bool zstd;           // compression.type=zstd

@@ -332,7 +332,7 @@ static const char *other_value(const struct config_key *k, char buf[64])
         if (!k->default_value || !config_parse_integer(k->default_value, &n)) {
             return "12345678";
         }
-        snprintf(buf, 64, "%lld", (long long)(n > 0 ? n - 1 : n + 1));
+        snprintf(buf, 64, "%lld", (long long)(n > 0 ? n - 1 : n + 2)); // compression.gzip.level takes -1 and 1, not 0
         return config_key_allows(k, buf) ? buf : "2";
     default:
         return NULL;
@@ -434,7 +434,7 @@ static void test_project_file_explains_what_is_acted_on(void **state)
         next = line[line_len] ? line + line_len + 1 : line + line_len;
         line[line_len] = '\0';
         const char *key = line[0] == '#' ? line + 1 : line;
-        size_t key_len = strspn(key, "abcdefghijklmnopqrstuvwxyz.");
+        size_t key_len = strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789.");
         if (key_len > 0 && key[key_len] == '=') {
             explained_line_check(line, above, explained);
         } else if (line_len == 0) {
