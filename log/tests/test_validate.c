@@ -476,6 +476,106 @@ static void test_sets(void **state)
     free(old);
 }
 
+// ---- batches that are made anew ------------------------------------------------------------------------------------
+
+// A topic with a codec of its own stores that one; the stamps are right on what is stored, and the request's bytes
+// stay as they are.
+static void test_the_topics_codec(void **state)
+{
+    (void)state;
+    for (int to = LOG_COMPRESSION_NONE; to <= LOG_COMPRESSION_ZSTD; to++) {
+        for (int append_time = 0; append_time < 2; append_time++) {
+            size_t len;
+            uint8_t *data = test_simple_batch(PACK_GZIP, 30, 50, &len);
+            struct attempt t;
+            struct batch b;
+            attempt_init(&t, "t", 0, data, len);
+            t.config.compression = (enum log_compression)to;
+            t.config.compression_level = 3;
+            t.config.timestamp_type = append_time ? LOG_APPEND_TIME : LOG_CREATE_TIME;
+            assert_int_equal(attempt_run(&t), ERR_OK);
+            assert_int_equal(t.out.rebuilt == NULL, to == LOG_COMPRESSION_GZIP);
+            const uint8_t *stored = t.out.rebuilt != NULL ? t.out.rebuilt : data;
+            size_t stored_len = t.out.rebuilt != NULL ? t.out.rebuilt_len : len;
+            assert_int_equal(batch_read_header(stored, stored_len, &b), ERR_OK);
+            assert_int_equal(batch_size(&b), stored_len);
+            assert_true(batch_crc_ok(stored, &b));
+            assert_int_equal(batch_codec(&b), to - LOG_COMPRESSION_NONE);
+            assert_int_equal(b.base_offset, NEXT);
+            assert_int_equal(b.leader_epoch, EPOCH);
+            assert_int_equal(b.count, 30);
+            assert_int_equal(batch_is(&b, BATCH_ATTR_APPEND_TIME), append_time);
+            assert_int_equal(b.max_timestamp == NOW_MS, append_time);
+            assert_int_equal(t.append.append_time_ms, append_time ? NOW_MS : -1);
+            free(t.out.rebuilt);
+            arena_release(&t.arena);
+            free(data);
+        }
+    }
+}
+
+// What the topic's codec makes of a batch must not be too large either.
+static void test_too_large_when_made_anew(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *data = test_simple_batch(PACK_GZIP, 500, 200, &len);
+    struct attempt t;
+    attempt_init(&t, "t", 0, data, len);
+    t.config.max_message_bytes = (int32_t)len;
+    t.config.compression = LOG_COMPRESSION_NONE;
+    assert_int_equal(attempt_run(&t), ERR_BATCH_TOO_LARGE);
+    assert_null(t.out.rebuilt);
+    arena_release(&t.arena);
+    free(data);
+}
+
+// Messages of old formats become one batch of the same codec, and obey the rules for records.
+static void test_old_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int codec;
+        int64_t max_timestamp;
+    } cases[] = {
+        {"v0 none create-time base=0", CODEC_NONE, -1},
+        {"v1 none create-time base=0", CODEC_NONE, 1700000000005},
+        {"v0 snappy create-time base=0", CODEC_SNAPPY, -1},
+        {"v1 lz4 create-time base=0", CODEC_LZ4, 1700000000005},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t len;
+        uint8_t *data = test_vector(cases[i].name, &len);
+        struct attempt t;
+        struct batch b;
+        attempt_init(&t, "t", 0, data, len);
+        assert_int_equal(attempt_run(&t), ERR_OK);
+        assert_int_equal(batch_read_header(t.out.rebuilt, t.out.rebuilt_len, &b), ERR_OK);
+        assert_true(batch_crc_ok(t.out.rebuilt, &b));
+        assert_int_equal(b.magic, 2);
+        assert_int_equal(b.base_offset, NEXT);
+        assert_int_equal(b.leader_epoch, EPOCH);
+        assert_int_equal(b.count, 3);
+        assert_int_equal(batch_codec(&b), cases[i].codec);
+        assert_int_equal(b.max_timestamp, cases[i].max_timestamp);
+        free(t.out.rebuilt);
+        t.config.cleanup_compact = true; // the second record has no key
+        t.append.len = len;
+        assert_int_equal(attempt_run(&t), ERR_INVALID_RECORD);
+        assert_int_equal(t.append.record_errors_count, 1);
+        assert_int_equal(t.append.record_errors[0].index, 1);
+        t.config.cleanup_compact = false;
+        t.config.timestamp_before_max_ms = 1000; // magic 0 has no timestamps to be too old
+        assert_int_equal(attempt_run(&t), cases[i].max_timestamp < 0 ? ERR_OK : ERR_INVALID_TIMESTAMP);
+        free(t.out.rebuilt);
+        data[len - 1] ^= 1;
+        assert_int_equal(attempt_run(&t), ERR_CORRUPT);
+        arena_release(&t.arena);
+        free(data);
+    }
+}
+
 // ---- fuzz ----------------------------------------------------------------------------------------------------------
 
 // Changed bytes with the CRC made right again: either refused untouched, or what is stored is coherent.
@@ -536,6 +636,9 @@ int main(void)
         cmocka_unit_test(test_malformed_beats_record_errors),
         cmocka_unit_test(test_markers_are_refused),
         cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_the_topics_codec),
+        cmocka_unit_test(test_too_large_when_made_anew),
+        cmocka_unit_test(test_old_formats),
         cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
