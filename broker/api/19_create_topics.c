@@ -120,6 +120,7 @@ static bool fill_result(struct request *r, const struct cluster_job *job, int32_
     const struct create_topics_request *in = r->in;
     create_topics_response_creatable_topic_result_init(o);
     o->name = in->topics[i].name;
+    o->error_message = SLICE_NULL; // where the schema's default is an empty one
     if (!topic_job_finished(r)) {
         o->error_code = KAFKA_ERROR_REQUEST_TIMED_OUT;
         return true;

@@ -9,6 +9,7 @@
 
 #define DESCRIBE_RESOURCES_MAX 10000
 #define DESCRIBE_TIMEOUT_MS    30000
+#define ANSWER_MAX_BYTES       ((size_t)256 * 1024 * 1024) // beside what the request's arena has anyway
 
 static bool job_fill(struct request *r, struct cluster_job *job)
 {
@@ -35,6 +36,11 @@ static bool text_copy(struct request *r, const char *text, struct slice *out)
     const char *copy = text == NULL ? NULL : arena_strdup(&r->arena, text);
     *out = copy == NULL ? SLICE_NULL : slice_str(copy);
     return text == NULL || copy != NULL;
+}
+
+static size_t text_room(const char *text)
+{
+    return text == NULL ? 0 : strlen(text) + 1 + sizeof(void *); // rounded up
 }
 
 static bool fill_synonyms(struct request *r, const struct config_shown *s,
@@ -154,11 +160,34 @@ static void unknown_type_spread(struct describe_configs_response *out)
     }
 }
 
+// What the answer takes at most: rows, synonyms, and their texts, which the job holds.
+static size_t shown_room(const struct cluster_job *job)
+{
+    size_t room = 0;
+    for (int32_t i = 0; i < job->resources_count; i++) {
+        const struct config_list *l = &job->resources[i].shown;
+        for (int32_t k = 0; k < l->count; k++) {
+            const struct config_shown *s = &l->list[k];
+            room += sizeof(struct describe_configs_response_describe_configs_resource_result) + text_room(s->name) +
+                    text_room(s->value);
+            for (int32_t y = 0; y < s->synonyms_count; y++) {
+                room += sizeof(struct describe_configs_response_describe_configs_synonym) +
+                        text_room(s->synonyms[y].name) + text_room(s->synonyms[y].value);
+            }
+        }
+    }
+    return room < ANSWER_MAX_BYTES ? room : ANSWER_MAX_BYTES;
+}
+
+// A few bytes of the request ask for many configs: the arena, sized by the request, is allowed that much more.
 static enum api_step answer(struct request *r)
 {
     const struct describe_configs_request *in = r->in;
     struct describe_configs_response *out = r->out;
     bool ok = true;
+    if (topic_job_finished(r)) {
+        r->arena.limit += shown_room(topic_job_of(r));
+    }
     out->results = arena_array(&r->arena, (size_t)in->resources_count, sizeof *out->results);
     for (int32_t i = 0; out->results != NULL && ok && i < in->resources_count; i++) {
         ok = fill_result(r, topic_job_of(r), i, &out->results[out->results_count++]);

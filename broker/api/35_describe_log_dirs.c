@@ -8,6 +8,9 @@
 #include "broker/api/disk_job.h"
 
 #define DIRS_JOB_ARENA_LIMIT ((size_t)256 * 1024 * 1024)
+#define ROOM_PER_PARTITION                                                                                             \
+    (sizeof(struct describe_log_dirs_response_describe_log_dirs_topic) +                                               \
+     sizeof(struct describe_log_dirs_response_describe_log_dirs_partition) + TOPIC_NAME_MAX + 64)
 
 // Lies in the job's arena, so that it lives as long as the work.
 struct dirs_run {
@@ -71,6 +74,8 @@ static bool *wanted_mark(struct request *r, const struct replica_dir *d)
 static bool fill_topics(struct request *r, const struct replica_dir *d,
                         struct describe_log_dirs_response_describe_log_dirs_result *o)
 {
+    // A request without topics asks for everything: the arena, sized by the request, is allowed that much more.
+    r->arena.limit += (size_t)d->replicas_count * ROOM_PER_PARTITION;
     const bool *wanted = wanted_mark(r, d);
     struct describe_log_dirs_response_describe_log_dirs_partition *partitions =
         arena_array(&r->arena, (size_t)d->replicas_count, sizeof *partitions);

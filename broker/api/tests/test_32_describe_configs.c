@@ -172,6 +172,57 @@ static void test_logger(void **state)
     api_rig_close(&rig);
 }
 
+// Far more than a request of this size could ask for otherwise.
+static void test_many(void **state)
+{
+    (void)state;
+    enum {
+        MANY = 2000
+    };
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    rig_create_topic(&rig, fd, "t", 1);
+    struct describe_configs_request in;
+    describe_configs_request_init(&in);
+    in.resources = arena_array(&rig.arena, MANY, sizeof *in.resources);
+    for (int i = 0; i < MANY; i++) {
+        describe_configs_request_describe_configs_resource_init(&in.resources[i]);
+        in.resources[i].resource_type = 2;
+        in.resources[i].resource_name = slice_str("t");
+        in.resources[i].configuration_keys_count = -1;
+    }
+    in.resources_count = MANY;
+    in.include_synonyms = true;
+    struct describe_configs_response *out = rig_call(&rig, fd, 32, 4, &in);
+    assert_int_equal(out->results_count, MANY);
+    assert_int_equal(out->results[MANY - 1].configs_count, 36);
+    api_rig_close(&rig);
+}
+
+static void test_creation_has_no_message(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    struct create_topics_request_creatable_topic topic;
+    struct create_topics_request in;
+    create_topics_request_init(&in);
+    create_topics_request_creatable_topic_init(&topic);
+    topic.name = slice_str("t");
+    topic.num_partitions = 1;
+    topic.replication_factor = 1;
+    in.topics = &topic;
+    in.topics_count = 1;
+    in.timeout_ms = 10000;
+    struct create_topics_response *out = rig_call(&rig, fd, 19, 7, &in);
+    assert_int_equal(out->topics[0].error_code, 0);
+    assert_null(out->topics[0].error_message.data);
+    assert_int_equal(out->topics[0].configs_count, 36);
+    api_rig_close(&rig);
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -190,8 +241,14 @@ static void test_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topic),     cmocka_unit_test(test_broker), cmocka_unit_test(test_change_is_in_effect),
-        cmocka_unit_test(test_replacing), cmocka_unit_test(test_logger), cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_topic),
+        cmocka_unit_test(test_broker),
+        cmocka_unit_test(test_change_is_in_effect),
+        cmocka_unit_test(test_replacing),
+        cmocka_unit_test(test_logger),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_creation_has_no_message),
     };
     return cmocka_run_group_tests_name("api/configs", tests, NULL, NULL);
 }
