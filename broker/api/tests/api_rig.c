@@ -237,13 +237,27 @@ void rig_expect_end(int fd)
 
 void rig_create_topic(struct api_rig *rig, int fd, const char *name, int32_t partitions)
 {
+    rig_create_topic_with(rig, fd, name, partitions, NULL, NULL);
+}
+
+void rig_create_topic_with(struct api_rig *rig, int fd, const char *name, int32_t partitions, const char *key,
+                           const char *value)
+{
     struct create_topics_request in;
     struct create_topics_request_creatable_topic topic;
+    struct create_topics_request_creatable_topic_config config;
     create_topics_request_init(&in);
     create_topics_request_creatable_topic_init(&topic);
     topic.name = slice_str(name);
     topic.num_partitions = partitions;
     topic.replication_factor = 1;
+    if (key != NULL) {
+        create_topics_request_creatable_topic_config_init(&config);
+        config.name = slice_str(key);
+        config.value = slice_str(value);
+        topic.configs = &config;
+        topic.configs_count = 1;
+    }
     in.topics = &topic;
     in.topics_count = 1;
     const struct create_topics_response *out = rig_call(rig, fd, 19, 7, &in);

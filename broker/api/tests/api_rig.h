@@ -46,6 +46,9 @@ void rig_expect_end(int fd);
 
 // Requests that many tests need.
 void rig_create_topic(struct api_rig *rig, int fd, const char *name, int32_t partitions);
+// The same with one config; key NULL: none.
+void rig_create_topic_with(struct api_rig *rig, int fd, const char *name, int32_t partitions, const char *key,
+                           const char *value);
 // One batch of one record with this value; the topic's partition 0.
 struct produce_request *rig_produce_request(struct api_rig *rig, const char *topic, const char *value, int16_t acks);
 struct fetch_request *rig_fetch_request(struct api_rig *rig, const char *topic, int64_t offset, int32_t max_wait_ms);

@@ -49,10 +49,8 @@ static void test_files_are_given_back(void **state)
     (void)state;
     struct api_rig rig;
     api_rig_open(&rig);
-    rig.defaults.message_downconversion = false;
     int fd = rig_connect(&rig);
-    rig_create_topic(&rig, fd, "given-back-refused", 1);
-    rig.defaults.message_downconversion = true;
+    rig_create_topic_with(&rig, fd, "given-back-refused", 1, "message.downconversion.enable", "false");
     rig_create_topic(&rig, fd, "given-back", 1);
     rig_call(&rig, fd, PRODUCE, 9, rig_produce_request(&rig, "given-back", "value", 1));
     rig_call(&rig, fd, PRODUCE, 9, rig_produce_request(&rig, "given-back-refused", "value", 1));
@@ -211,8 +209,7 @@ static void test_no_down_conversion(void **state)
 {
     (void)state;
     start();
-    rig.defaults.message_downconversion = false;
-    rig_create_topic(&rig, fd, "t", 1);
+    rig_create_topic_with(&rig, fd, "t", 1, "message.downconversion.enable", "false");
     produce("t", "value");
     const struct fetch_response_partition_data *p = fetch_old(3);
     assert_int_equal(p->error_code, KAFKA_ERROR_UNSUPPORTED_VERSION);
@@ -226,8 +223,7 @@ static void test_zstd_topics(void **state)
 {
     (void)state;
     start();
-    rig.defaults.compression = TOPIC_COMPRESSION_ZSTD;
-    rig_create_topic(&rig, fd, "t", 1);
+    rig_create_topic_with(&rig, fd, "t", 1, "compression.type", "zstd");
     produce("t", "value");
     assert_int_equal(fetch_old(0)->error_code, KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE);
     assert_int_equal(fetch_old(9)->error_code, KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE);

@@ -43,9 +43,7 @@ static void test_log_start_moves(void **state)
     api_rig_open(&rig);
     int fd = rig_connect(&rig);
     rig_create_topic(&rig, fd, "t", 1);
-    rig.defaults.cleanup_delete = false;
-    rig.defaults.cleanup_compact = true;
-    rig_create_topic(&rig, fd, "compacted", 1);
+    rig_create_topic_with(&rig, fd, "compacted", 1, "cleanup.policy", "compact");
     for (int i = 0; i < 4; i++) {
         rig_call(&rig, fd, PRODUCE, 9, rig_produce_request(&rig, "t", "value", 1));
     }
