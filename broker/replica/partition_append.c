@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What writes to a partition as its leader, and what an acknowledgement waits for.
+//
+// The high watermark follows the end at once, because the ISR is this broker alone; only an append that made a flush
+// due holds it back until the fsync, so that nothing is read that a power failure could take away.
+#include "broker/replica/partition_internal.h"
+
+static enum err append_check(struct partition *p, int16_t required_acks, int32_t *leader_epoch)
+{
+    mutex_lock(&p->state_mu);
+    enum err err = partition_check_leader(p);
+    int32_t needed = p->min_insync_replicas < p->replicas_count ? p->min_insync_replicas : p->replicas_count;
+    if (err == ERR_OK && required_acks == -1 && p->isr_count < needed) {
+        err = ERR_NOT_ENOUGH_REPLICAS;
+    }
+    *leader_epoch = p->leader_epoch;
+    mutex_unlock(&p->state_mu);
+    return err;
+}
+
+static void append_publish(struct partition *p, const struct log_append *a)
+{
+    struct wake_list woken = {NULL};
+    mutex_lock(&p->state_mu);
+    partition_wake_fetches(&p->fetches[PARTITION_READ_LOG_END], (int64_t)a->len, &woken);
+    p->hidden_bytes += (int64_t)a->len;
+    if (!a->flush_due && p->isr_count == 1) {
+        partition_raise_watermark(p, p->log, a->last_offset + 1, p->hidden_bytes, &woken);
+        p->hidden_bytes = 0;
+    }
+    mutex_unlock(&p->state_mu);
+    wake_list_post(&woken);
+}
+
+enum err partition_append(struct partition *p, int16_t required_acks, struct log_append *a, struct arena *scratch,
+                          int64_t *ack_offset)
+{
+    mutex_lock(&p->append_mu);
+    enum err err = append_check(p, required_acks, &a->leader_epoch);
+    if (err == ERR_OK) {
+        err = log_append(p->log, a, scratch);
+    }
+    if (err == ERR_OK && !a->duplicate) {
+        append_publish(p, a);
+    }
+    mutex_unlock(&p->append_mu);
+    if (partition_log_broken(err)) {
+        partition_fail(p, "an append", err);
+        return ERR_FAILED;
+    }
+    if (err == ERR_OK && (a->flush_due || a->rolled)) {
+        partition_flush_start(p);
+    }
+    *ack_offset = a->last_offset + 1;
+    return err;
+}
+
+enum err partition_ack(struct partition *p, int64_t ack_offset, bool need_flush, struct wait_link *link, struct wait *w)
+{
+    struct log *log = partition_log_enter(p);
+    if (log == NULL) {
+        return ERR_NOT_LEADER;
+    }
+    mutex_lock(&p->state_mu);
+    enum err err = partition_check_leader(p);
+    bool reached = p->high_watermark >= ack_offset && (!need_flush || log_recovery_point(log) >= ack_offset);
+    int32_t needed = p->min_insync_replicas < p->replicas_count ? p->min_insync_replicas : p->replicas_count;
+    if (err == ERR_OK && reached) {
+        err = p->isr_count < needed ? ERR_NOT_ENOUGH_REPLICAS : ERR_OK;
+    } else if (err == ERR_OK) {
+        err = ERR_AGAIN;
+        if (w != NULL) {
+            wait_link_add(need_flush ? &p->flush_acks : &p->acks, link, w, ack_offset);
+        }
+    }
+    mutex_unlock(&p->state_mu);
+    partition_log_leave(p);
+    return err;
+}
+
+enum err partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
+{
+    mutex_lock(&p->append_mu);
+    mutex_lock(&p->state_mu);
+    enum err err = partition_check_leader(p);
+    bool deletes = p->cleanup_delete;
+    int64_t high_watermark = p->high_watermark;
+    mutex_unlock(&p->state_mu);
+    offset = offset == -1 ? high_watermark : offset;
+    if (err == ERR_OK && !deletes) {
+        err = ERR_UNSUPPORTED;
+    }
+    if (err == ERR_OK && (offset < 0 || offset > high_watermark)) {
+        err = ERR_OUT_OF_RANGE;
+    }
+    if (err == ERR_OK) {
+        err = log_advance_start(p->log, offset);
+        *low_watermark = log_start_offset(p->log);
+    }
+    mutex_unlock(&p->append_mu);
+    if (partition_log_broken(err)) {
+        partition_fail(p, "deleting records", err);
+        err = ERR_FAILED;
+    }
+    return err;
+}

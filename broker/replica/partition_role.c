@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the controller says of a partition: who leads, which configs; and background work on its log.
+#include "base/logging.h"
+#include "broker/replica/partition_internal.h"
+
+// What the log needs before clients may see it: the topic's id where an older broker wrote none, the epoch, and the
+// disk where flush.messages says that only what is on it counts.
+static enum err lead_prepare(struct partition *p, const struct cluster_partition_state *s,
+                             const struct log_config *config)
+{
+    enum err err = ERR_OK;
+    if (uuid_is_zero(log_topic_id(p->log)) && !uuid_is_zero(&s->topic_id)) {
+        err = log_set_topic_id(p->log, &s->topic_id);
+    }
+    if (err == ERR_OK) {
+        err = log_begin_epoch(p->log, s->leader_epoch);
+    }
+    if (err == ERR_OK && log_end_offset(p->log) - log_recovery_point(p->log) >= config->flush_messages) {
+        err = log_flush(p->log);
+    }
+    return err;
+}
+
+// Under state_mu.
+static void settings_take(struct partition *p, const struct topic_config *config)
+{
+    p->min_insync_replicas = config->min_insync_replicas;
+    p->file_delete_delay_ms = config->file_delete_delay_ms;
+    p->flush_ms = config->flush_ms;
+    p->cleanup_delete = config->cleanup_delete;
+    p->formats = (struct partition_formats){
+        .zstd = config->compression == TOPIC_COMPRESSION_ZSTD,
+        .downconversion = config->message_downconversion,
+    };
+}
+
+void partition_configure(struct partition *p, const struct topic_config *config, const struct log_config *log_config)
+{
+    mutex_lock(&p->append_mu);
+    if (p->log != NULL) {
+        log_set_config(p->log, log_config);
+    }
+    mutex_lock(&p->state_mu);
+    settings_take(p, config);
+    mutex_unlock(&p->state_mu);
+    mutex_unlock(&p->append_mu);
+}
+
+enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config)
+{
+    struct wake_list woken = {NULL};
+    mutex_lock(&p->append_mu);
+    log_set_config(p->log, config);
+    enum err err = lead_prepare(p, s, config);
+    if (err == ERR_OK) {
+        mutex_lock(&p->state_mu);
+        if (uuid_is_zero(&p->topic_id)) { // before the first leader; nobody looks at it until there is one
+            p->topic_id = s->topic_id;
+        }
+        p->leader = true;
+        p->leader_epoch = s->leader_epoch;
+        p->isr_count = s->isr_count;
+        p->replicas_count = s->replicas_count;
+        settings_take(p, s->config);
+        if (s->isr_count == 1) {
+            partition_raise_watermark(p, p->log, log_end_offset(p->log), PARTITION_WAKE_ALL, &woken);
+        }
+        mutex_unlock(&p->state_mu);
+    }
+    mutex_unlock(&p->append_mu);
+    wake_list_post(&woken);
+    if (err != ERR_OK) {
+        partition_fail(p, "writing the leader epoch", err);
+    }
+    return err;
+}
+
+void partition_unlead(struct partition *p)
+{
+    struct wake_list woken = {NULL};
+    mutex_lock(&p->state_mu);
+    p->leader = false;
+    partition_wake_all(p, &woken);
+    mutex_unlock(&p->state_mu);
+    wake_list_post(&woken);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Background work
+
+void partition_retain(struct partition *p, int64_t now_ms)
+{
+    int32_t deleted = 0;
+    enum err err = ERR_OK;
+    mutex_lock(&p->append_mu);
+    if (p->log != NULL && !log_failed(p->log)) {
+        err = log_retain(p->log, now_ms, &deleted);
+    }
+    mutex_unlock(&p->append_mu);
+    if (partition_log_broken(err)) {
+        partition_fail(p, "retention", err);
+    } else if (err != ERR_OK) { // no descriptor or memory for a new segment: the log is in order
+        log_warn("replica", "%s-%d: retention has to wait: %s", p->topic, (int)p->index, err_text(err));
+    } else if (deleted > 0) {
+        log_info("replica", "%s-%d: retention deleted %d segments", p->topic, (int)p->index, (int)deleted);
+    }
+}
+
+void partition_expire_producers(struct partition *p, int64_t now_ms)
+{
+    mutex_lock(&p->append_mu);
+    if (p->log != NULL) {
+        log_expire_producers(p->log, now_ms);
+    }
+    mutex_unlock(&p->append_mu);
+}
