@@ -74,21 +74,11 @@ static bool topics_collect(struct request *r, struct key_map *topics)
     return true;
 }
 
-struct partition_key {
-    int64_t topic;
-    int64_t index;
-};
-
 static bool part_collect(struct request *r, struct produce_run *run, struct key_map *partitions, int64_t topic,
                          const struct produce_request_partition_produce_data *in)
 {
     struct produce_response *out = r->out;
-    struct partition_key *key = arena_alloc(&r->arena, sizeof *key);
-    if (key == NULL) {
-        return false;
-    }
-    *key = (struct partition_key){topic, in->index};
-    int64_t *slot = key_map_slot(partitions, slice_of(key, sizeof *key), &r->arena);
+    int64_t *slot = key_map_pair_slot(partitions, topic, in->index, &r->arena);
     if (slot == NULL) {
         return false;
     }
@@ -349,17 +339,15 @@ static void run_fill_leaders(struct request *r, struct produce_run *run)
         if (!part_wants_leader(r, p)) {
             continue;
         }
-        const struct metadata_partition *m = metadata_partition_find(p->topic, p->out->index);
-        const struct metadata_broker *b = m == NULL ? NULL : metadata_broker_find(r->metadata, m->leader);
-        const struct metadata_endpoint *e = b == NULL ? NULL : metadata_broker_endpoint(b, request_listener(r));
-        if (e == NULL) {
+        struct request_leader leader;
+        if (!request_leader_find(r, p->topic, p->out->index, &leader)) {
             continue;
         }
-        p->out->current_leader.leader_id = m->leader;
-        p->out->current_leader.leader_epoch = m->leader_epoch;
+        p->out->current_leader.leader_id = leader.broker->id;
+        p->out->current_leader.leader_epoch = leader.epoch;
         bool known = false;
         for (int32_t k = 0; k < out->node_endpoints_count; k++) {
-            known = known || out->node_endpoints[k].node_id == b->id;
+            known = known || out->node_endpoints[k].node_id == leader.broker->id;
         }
         if (out->node_endpoints == NULL) {
             out->node_endpoints =
@@ -370,10 +358,10 @@ static void run_fill_leaders(struct request *r, struct produce_run *run)
         }
         struct produce_response_node_endpoint *n = &out->node_endpoints[out->node_endpoints_count++];
         produce_response_node_endpoint_init(n);
-        n->node_id = b->id;
-        n->host = slice_str(e->host);
-        n->port = e->port;
-        n->rack = b->rack == NULL ? SLICE_NULL : slice_str(b->rack);
+        n->node_id = leader.broker->id;
+        n->host = slice_str(leader.endpoint->host);
+        n->port = leader.endpoint->port;
+        n->rack = leader.broker->rack == NULL ? SLICE_NULL : slice_str(leader.broker->rack);
     }
 }
 

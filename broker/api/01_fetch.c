@@ -56,20 +56,10 @@ static bool by_id(const struct request *r)
 // ---------------------------------------------------------------------------------------------------------------
 // What is read. Of a partition that a request names twice the last entry counts, in the place of the first.
 
-struct partition_key {
-    int64_t topic;
-    int64_t index;
-};
-
 static bool want_collect(struct request *r, struct fetch_session_use *use, struct key_map *partitions,
                          const struct fetch_want *like, const struct fetch_request_fetch_partition *in)
 {
-    struct partition_key *key = arena_alloc(&r->arena, sizeof *key);
-    if (key == NULL) {
-        return false;
-    }
-    *key = (struct partition_key){like->topic_number, in->partition};
-    int64_t *slot = key_map_slot(partitions, slice_of(key, sizeof *key), &r->arena);
+    int64_t *slot = key_map_pair_slot(partitions, like->topic_number, in->partition, &r->arena);
     if (slot == NULL) {
         return false;
     }
@@ -239,6 +229,7 @@ static bool follower_known(const struct request *r, const struct fetch_part *p, 
     return false;
 }
 
+// The answer shows the file of what was read, which stays the part's until the request ends.
 static void part_release_file(struct fetch_part *p)
 {
     if (p->read.read.file != NULL) {
@@ -265,6 +256,14 @@ static int16_t part_aborted(struct request *r, struct fetch_part *p)
     return KAFKA_ERROR_NONE;
 }
 
+// The partition was found by a name that a picture of the cluster gave for the id. Meanwhile the topic may have been
+// deleted and created again: then the name is that of another topic. A log from before topic ids fits every id.
+static bool topic_id_fits(const struct fetch_part *p)
+{
+    const struct uuid *id = partition_topic_id(p->partition);
+    return uuid_is_zero(&p->want->topic_id) || uuid_is_zero(id) || uuid_equal(id, &p->want->topic_id);
+}
+
 static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_part *p)
 {
     if (run->replica_id >= 0 && !follower_known(r, p, run->replica_id)) {
@@ -279,6 +278,11 @@ static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_
     }
     enum err err =
         replica_manager_find(r->ctx->replicas, slice_str(p->topic->name), p->want->in->partition, &p->partition);
+    if (err == ERR_OK && !topic_id_fits(p)) {
+        partition_unref(p->partition);
+        p->partition = NULL;
+        return KAFKA_ERROR_INCONSISTENT_TOPIC_ID;
+    }
     return err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(err);
 }
 
@@ -317,7 +321,7 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
         error_code = part_aborted(r, p);
     }
     if (error_code != KAFKA_ERROR_NONE) {
-        part_release_file(p); // its answer carries no records that could take the reference along
+        part_release_file(p);
         out_reset(p->out, p->want->in->partition);
         p->out->error_code = error_code;
         return;
@@ -331,7 +335,7 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
 }
 
 // Gives back the files of an earlier round.
-static void run_release_files(struct fetch_run *run)
+static void run_release_files(const struct fetch_run *run)
 {
     for (int32_t i = 0; i < run->parts_count; i++) {
         part_release_file(&run->parts[i]);
@@ -515,16 +519,14 @@ static void run_fill_leader(struct request *r, struct fetch_part *p)
                              p->out->error_code != KAFKA_ERROR_FENCED_LEADER_EPOCH)) {
         return;
     }
-    const struct metadata_partition *m = metadata_partition_find(p->topic, p->want->in->partition);
-    const struct metadata_broker *b = m == NULL ? NULL : metadata_broker_find(r->metadata, m->leader);
-    const struct metadata_endpoint *e = b == NULL ? NULL : metadata_broker_endpoint(b, request_listener(r));
-    if (e == NULL) {
+    struct request_leader leader;
+    if (!request_leader_find(r, p->topic, p->want->in->partition, &leader)) {
         return;
     }
-    p->out->current_leader.leader_id = m->leader;
-    p->out->current_leader.leader_epoch = m->leader_epoch;
+    p->out->current_leader.leader_id = leader.broker->id;
+    p->out->current_leader.leader_epoch = leader.epoch;
     for (int32_t k = 0; k < out->node_endpoints_count; k++) {
-        if (out->node_endpoints[k].node_id == b->id) {
+        if (out->node_endpoints[k].node_id == leader.broker->id) {
             return;
         }
     }
@@ -537,10 +539,10 @@ static void run_fill_leader(struct request *r, struct fetch_part *p)
     }
     struct fetch_response_node_endpoint *n = &out->node_endpoints[out->node_endpoints_count++];
     fetch_response_node_endpoint_init(n);
-    n->node_id = b->id;
-    n->host = slice_str(e->host);
-    n->port = e->port;
-    n->rack = b->rack == NULL ? SLICE_NULL : slice_str(b->rack);
+    n->node_id = leader.broker->id;
+    n->host = slice_str(leader.endpoint->host);
+    n->port = leader.endpoint->port;
+    n->rack = leader.broker->rack == NULL ? SLICE_NULL : slice_str(leader.broker->rack);
 }
 
 // Drops the answers that an incremental answer need not repeat. The parts that are left keep their order.
@@ -629,17 +631,13 @@ static void run_release(struct request *r, struct fetch_run *run)
 
 static enum api_step run_answer(struct request *r, struct fetch_run *run)
 {
-    struct fetch_response *out = r->out;
     bool ok = run_end_session(r, run);
     if (ok && r->version >= FETCH_FIRST_UNCONVERTED_VERSION) {
         run_check_formats(r, run); // after the session, which goes by what was read
     }
     ok = ok && run_fill_topics(r, run);
-    if (!ok || out->error_code != KAFKA_ERROR_NONE) {
-        run_release_files(run);
-    }
     run_release(r, run);
-    return ok ? API_DONE : API_CLOSE; // the file references go to the answer with the records
+    return ok ? API_DONE : API_CLOSE;
 }
 
 // Everything is read: what the version does not know is converted, then the answer is made.
@@ -650,7 +648,6 @@ static enum api_step run_finish(struct request *r, struct fetch_run *run)
     }
     run_check_formats(r, run);
     if (conversion_collect(r, run) != ERR_OK) {
-        run_release_files(run);
         run_release(r, run);
         return API_CLOSE;
     }
@@ -677,6 +674,12 @@ static enum api_step answer_unknown_isolation(struct request *r, struct fetch_ru
     return ok ? API_DONE : API_CLOSE;
 }
 
+// Sent, or dropped on the way.
+static void fetch_release(struct request *r)
+{
+    run_release_files(r->state);
+}
+
 static enum api_step fetch_first_run(struct request *r)
 {
     const struct fetch_request *in = r->in;
@@ -685,6 +688,7 @@ static enum api_step fetch_first_run(struct request *r)
     bool ok = run != NULL;
     if (ok) {
         r->state = run;
+        r->release = fetch_release;
         out->error_code = run_collect(r, run, &ok);
     }
     if (!ok) {
@@ -732,6 +736,5 @@ void api_fetch_abort(struct request *r)
 {
     struct fetch_run *run = r->state;
     run_unlink(run);
-    run_release_files(run);
     run_release(r, run);
 }

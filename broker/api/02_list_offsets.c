@@ -116,11 +116,6 @@ static void part_add(struct request *r, struct offsets_run *run, const struct me
     run->parts_count++;
 }
 
-struct partition_key {
-    int64_t topic;
-    int64_t index;
-};
-
 // How often each partition of the request is named: more than once is an error for every mention.
 static bool mentions_count(struct request *r, struct key_map *topics, struct key_map *partitions)
 {
@@ -132,12 +127,8 @@ static bool mentions_count(struct request *r, struct key_map *topics, struct key
         }
         *number = *number < 0 ? i : *number;
         for (int32_t k = 0; k < in->topics[i].partitions_count; k++) {
-            struct partition_key *key = arena_alloc(&r->arena, sizeof *key);
-            if (key == NULL) {
-                return false;
-            }
-            *key = (struct partition_key){*number, in->topics[i].partitions[k].partition_index};
-            int64_t *count = key_map_slot(partitions, slice_of(key, sizeof *key), &r->arena);
+            int32_t index = in->topics[i].partitions[k].partition_index;
+            int64_t *count = key_map_pair_slot(partitions, *number, index, &r->arena);
             if (count == NULL) {
                 return false;
             }
@@ -150,8 +141,7 @@ static bool mentions_count(struct request *r, struct key_map *topics, struct key
 static bool mentioned_twice(struct request *r, struct key_map *topics, struct key_map *partitions, struct slice name,
                             int32_t index)
 {
-    struct partition_key key = {*key_map_slot(topics, name, &r->arena), index};
-    return *key_map_slot(partitions, slice_of(&key, sizeof key), &r->arena) > 1;
+    return *key_map_pair_slot(partitions, *key_map_slot(topics, name, &r->arena), index, &r->arena) > 1;
 }
 
 static bool topic_collect(struct request *r, struct offsets_run *run, struct key_map *topics,

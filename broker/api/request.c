@@ -62,18 +62,9 @@ static void request_trace(const struct request *r, const char *what, const struc
 
 // ---- release ----
 
-static void files_release(struct request *r)
-{
-    for (size_t i = 0; i < r->gaps_count; i++) {
-        log_file_unref(r->gaps[i].records->file);
-    }
-    r->gaps_count = 0;
-}
-
 static void request_release(struct request *r)
 {
     timer_release(&r->deadline);
-    files_release(r);
     writer_release(&r->encoded);
     if (r->release) {
         r->release(r);
@@ -112,8 +103,7 @@ static enum err answer_write(struct request *r, struct gap_list *gaps)
     return message_encode(r->proto->response, r->version, r->out, w, gaps);
 }
 
-// Encodes with more and more room for gaps until it is enough. What was noted of files after a failure is released,
-// too: the array was zeroed, so entries that were filled can be told.
+// Encodes with more and more room for gaps until it is enough.
 static enum err answer_encode(struct request *r)
 {
     size_t cap = ANSWER_FIRST_GAPS;
@@ -129,9 +119,6 @@ static enum err answer_encode(struct request *r)
     } while (e == ERR_FULL);
     r->gaps = gaps.gaps;
     r->gaps_count = gaps.count;
-    while (e != ERR_OK && r->gaps_count < gaps.cap && r->gaps[r->gaps_count].records) {
-        r->gaps_count++;
-    }
     return e;
 }
 
@@ -364,6 +351,16 @@ void request_refresh_metadata(struct request *r)
 const char *request_listener(const struct request *r)
 {
     return listener_name(conn_listener(r->x.conn));
+}
+
+bool request_leader_find(const struct request *r, const struct metadata_topic *topic, int32_t partition,
+                         struct request_leader *out)
+{
+    const struct metadata_partition *m = metadata_partition_find(topic, partition);
+    out->broker = m ? metadata_broker_find(r->metadata, m->leader) : NULL;
+    out->endpoint = out->broker ? metadata_broker_endpoint(out->broker, request_listener(r)) : NULL;
+    out->epoch = m ? m->leader_epoch : -1;
+    return out->endpoint != NULL;
 }
 
 void request_conn_handler(const struct api_context *ctx, struct conn_handler *out)

@@ -105,7 +105,8 @@ struct request {
     int32_t runs;        // 1 on the first run
     bool expired;
     void *state; // of the handler, in the arena
-    // Set by a handler whose answer lies in memory of its own: called once, when the request ends. NULL: nothing.
+    // Set by a handler whose answer lies in memory or files of its own: called once, when the request ends. NULL:
+    // nothing.
     void (*release)(struct request *r);
     bool version_unsupported; // ApiVersions only, which answers that in version 0
 
@@ -128,9 +129,18 @@ void request_refresh_metadata(struct request *r);
 // The name of the listener the request came in on.
 const char *request_listener(const struct request *r);
 
-// The handler of connections for main: exchanges are requests. A records field of `out` whose `file` is set holds a
-// struct log_file; its reference passes to the request when the handler answers API_DONE, and is given back when the
-// bytes have left or are dropped. *ctx outlives all connections.
+// Who leads a partition and where those who came in on the request's listener reach it (KIP-951).
+struct request_leader {
+    const struct metadata_broker *broker;
+    const struct metadata_endpoint *endpoint;
+    int32_t epoch;
+};
+// False: nobody leads it, or not on this listener.
+bool request_leader_find(const struct request *r, const struct metadata_topic *topic, int32_t partition,
+                         struct request_leader *out);
+
+// The handler of connections for main: exchanges are requests. A records field of `out` whose `file` is set names a
+// struct log_file, of which the handler keeps a reference until `release`. *ctx outlives all connections.
 void request_conn_handler(const struct api_context *ctx, struct conn_handler *out);
 
 #endif

@@ -186,6 +186,51 @@ static const struct fetch_response_partition_data *fetch_old(int16_t version)
     return &out->responses[0].partitions[0];
 }
 
+// What happens when a topic is deleted and created again between a request's picture of the cluster and its lookup of
+// the partition: here the picture stays as it is for good.
+static void topic_replace(const char *topic)
+{
+    struct cluster_hooks hooks = replica_manager_hooks(rig.replicas);
+    int32_t self = rig.options.broker_id;
+    struct cluster_partition_state state = {
+        .topic = topic,
+        .leader = self,
+        .isr = &self,
+        .isr_count = 1,
+        .replicas = &self,
+        .replicas_count = 1,
+        .is_new = true,
+        .config = &rig.defaults,
+    };
+    uuid_random(os_real(), &state.topic_id);
+    assert_int_equal(hooks.partition_removed(hooks.ctx, topic, 0, true), ERR_OK);
+    assert_int_equal(hooks.partition_changed(hooks.ctx, &state), ERR_OK);
+}
+
+static void test_another_topic_of_the_same_name(void **state)
+{
+    (void)state;
+    start();
+    rig_create_topic(&rig, fd, "t", 1);
+    const struct metadata *m = cluster_metadata(rig.cluster);
+    struct uuid id = metadata_topic_find(m, slice_str("t"))->id;
+    metadata_unref(m);
+    struct fetch_request *in = rig_fetch_request(&rig, "", 0, 0);
+    in->topics[0].topic_id = id;
+    assert_int_equal(fetch(13, in)->responses[0].partitions[0].error_code, KAFKA_ERROR_NONE);
+    topic_replace("t");
+    produce("t", "of another");
+    const struct fetch_response_partition_data *p = &fetch(13, in)->responses[0].partitions[0];
+    assert_int_equal(p->error_code, KAFKA_ERROR_INCONSISTENT_TOPIC_ID);
+    assert_int_equal(p->records.len, 0);
+    p = &fetch(12, rig_fetch_request(&rig, "t", 0, 0))
+             ->responses[0]
+             .partitions[0]; // who asks by name gets what is there
+    assert_int_equal(p->error_code, KAFKA_ERROR_NONE);
+    assert_true(p->records.len > 0);
+    stop();
+}
+
 static void test_old_versions_get_old_formats(void **state)
 {
     (void)state;
@@ -236,9 +281,13 @@ static void test_zstd_topics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files_are_given_back),     cmocka_unit_test(test_a_session),
-        cmocka_unit_test(test_a_session_waits_for_news), cmocka_unit_test(test_old_versions_get_old_formats),
-        cmocka_unit_test(test_no_down_conversion),       cmocka_unit_test(test_zstd_topics),
+        cmocka_unit_test(test_files_are_given_back),
+        cmocka_unit_test(test_a_session),
+        cmocka_unit_test(test_a_session_waits_for_news),
+        cmocka_unit_test(test_old_versions_get_old_formats),
+        cmocka_unit_test(test_no_down_conversion),
+        cmocka_unit_test(test_zstd_topics),
+        cmocka_unit_test(test_another_topic_of_the_same_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,25 @@ static void test_keys_are_bytes(void **state)
     arena_release(&a);
 }
 
+// The pair is copied, and only when it is new.
+static void test_pairs(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct key_map m;
+    arena_init(&a, 1 << 20);
+    key_map_init(&m);
+    *key_map_pair_slot(&m, 1, 2, &a) = 12;
+    *key_map_pair_slot(&m, 2, 1, &a) = 21;
+    assert_int_equal(*key_map_pair_slot(&m, 0, 0, &a), -1);
+    size_t used = a.used;
+    assert_int_equal(*key_map_pair_slot(&m, 1, 2, &a), 12);
+    assert_int_equal(*key_map_pair_slot(&m, 2, 1, &a), 21);
+    assert_int_equal(a.used, used);
+    key_map_release(&m);
+    arena_release(&a);
+}
+
 static void test_many_keys_until_the_arena_is_full(void **state)
 {
     (void)state;
@@ -71,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_key_begins_at_minus_one),
         cmocka_unit_test(test_keys_are_bytes),
+        cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_many_keys_until_the_arena_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
