@@ -117,6 +117,16 @@ void zk_dispatch(struct zk *zk)
     zk->vtable->dispatch(zk);
 }
 
+struct zk_interest zk_interest(const struct zk *zk)
+{
+    return zk->vtable->interest(zk);
+}
+
+void zk_ready(struct zk *zk, bool readable, bool writable)
+{
+    zk->vtable->ready(zk, readable, writable);
+}
+
 int64_t zk_session_id(const struct zk *zk)
 {
     return zk->vtable->session_id(zk);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The door of the zk library: the tree of znodes that holds everything the cluster knows, as an interface with two
-// stores behind it: the embedded one (zk_local: this process, journalled in plain files) and, later, a real ZooKeeper
-// by the official C client. Both behave as ZooKeeper does: versions, ephemerals, sequential names, one-shot watches,
-// atomic multi.
+// stores behind it: the embedded one (zk_local: this process, journalled in plain files) and a real ZooKeeper by the
+// official C client (zk_client). Both behave as ZooKeeper does: versions, ephemerals, sequential names, one-shot
+// watches, atomic multi.
 //
 // A handle belongs to one thread (the control thread). All calls are made there, and all callbacks come there, never
 // from inside the call that caused them: a store completes through `zk_dispatch`, which the owner's loop calls when
-// the wake function has been called. Paths begin with '/', below the chroot. Callbacks may make further calls.
+// the wake function has been called, and through `zk_ready`, which it calls as `zk_interest` says. Paths begin with
+// '/', below the chroot. Callbacks may make further calls.
 #ifndef OTTLA_ZK_ZK_H
 #define OTTLA_ZK_ZK_H
 
@@ -41,16 +42,17 @@ enum zk_event_type {
     ZK_EVENT_DELETED,
     ZK_EVENT_DATA_CHANGED,
     ZK_EVENT_CHILDREN_CHANGED,
-    ZK_EVENT_SESSION_LOST,    // disconnected; it may come back
-    ZK_EVENT_SESSION_UP,      // connected (again) in the same session
-    ZK_EVENT_SESSION_EXPIRED, // ephemerals are gone; the handle is of no use any more
+    ZK_EVENT_SESSION_LOST,    // disconnected; it may come back, what is called meanwhile waits for that
+    ZK_EVENT_SESSION_UP,      // connected: for the first time, again, or in a new session: see zk_session_id
+    ZK_EVENT_SESSION_EXPIRED, // ephemerals and watches are gone, and all that waited will answer ERR_CLOSED; calls
+                              // made from now on wait for the new session, which the store begins by itself
 };
 
 // Result of any operation. Pointers are valid during the callback only.
 struct zk_result {
     enum err err;          // NOT_FOUND, EXISTS, BAD_VERSION, NOT_EMPTY, CLOSED (session gone), IO (journal failed) ...
     struct slice data;     // get; data NULL = the node has null data, which is not the same as empty
-    struct zk_stat stat;   // get, set, exists, create, children; multi: of its last create or set, as it was then
+    struct zk_stat stat;   // get, set, exists, create, children; multi: of its last set, as it was then
     const char *path;      // create: the real name; multi: NULL; otherwise the path asked for
     const char **children; // children: names without path, sorted
     int n_children;
@@ -90,12 +92,43 @@ struct zk_op {
 // The session begins here and lasts until zk_close: the embedded store sends no session events.
 enum err zk_local_open(const struct os *os, const char *dir, void (*wake)(void *ctx), void *wake_ctx,
                        struct zk **out) WARN_UNUSED;
+
+// A real ZooKeeper, Kafka's keys by the same names. It connects by itself, in the background, as often as needed, and
+// resends what was under way when a connection broke, as Kafka does; a resent change that seems to fail because its
+// first copy was done answers ERR_OK (zk_resent.h says how that is told). A session that expires is followed by a new
+// one. A missing chroot is made.
+// Names of hosts are looked up when connecting, on the owner's thread.
+struct zk_client_options {
+    const struct os *os;
+    const char *connect;           // zookeeper.connect: "host:port,host:port/chroot"
+    int32_t session_timeout_ms;    // asked for; the server has the last word
+    int32_t connection_timeout_ms; // no session by then, at the opening: everything answers ERR_TIMED_OUT
+    int32_t max_in_flight;         // zookeeper.max.in.flight.requests
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+};
+// ERR_INVALID: connect is malformed.
+enum err zk_client_open(const struct zk_client_options *o, struct zk **out) WARN_UNUSED;
+
 // Ends the session: ephemerals go, then the store is closed. Operations not dispatched yet are dropped with their
-// callbacks. Not to be called from a callback.
+// callbacks. Not to be called from a callback. May block for a few seconds when ZooKeeper does not answer.
 void zk_close(struct zk *zk);
 // Delivers completed results and watch events; returns when there are none left. Not to be called from a callback.
-// Changes that stand together in the queue share one write and one fsync.
+// Changes that stand together in the queue of the embedded store share one write and one fsync.
 void zk_dispatch(struct zk *zk);
+// What a store waits for from outside, to be asked after each zk_dispatch and zk_ready: then the owner calls zk_ready
+// when the descriptor is ready, or when the time is over. The descriptor may be closed and its number used again in
+// any of these two calls, so the owner's loop forgets it before it makes them.
+struct zk_interest {
+    int fd; // -1 = none
+    bool readable;
+    bool writable;
+    int64_t timeout_ms; // -1 = none
+};
+struct zk_interest zk_interest(const struct zk *zk);
+// Reads, writes, connects, and delivers results and events like zk_dispatch. Not to be called from a callback.
+void zk_ready(struct zk *zk, bool readable, bool writable);
+// 0 before a real ZooKeeper has given the first one.
 int64_t zk_session_id(const struct zk *zk);
 // Where session events and watches go; set once, before the first call.
 void zk_set_event_fn(struct zk *zk, zk_event_fn *fn, void *ctx);
@@ -107,7 +140,8 @@ void zk_set_event_fn(struct zk *zk, zk_event_fn *fn, void *ctx);
 // the change that fires it. Only exists sets one on a node that is not there. Watches on one path and of one kind
 // are one.
 // Errors of all: ERR_INVALID (path), ERR_TOO_LARGE (path, data, number of operations), ERR_FULL (too many operations
-// waiting, or the embedded tree at its bound), ERR_IO, ERR_CLOSED. Create: ERR_EXISTS, ERR_NOT_FOUND (no parent),
+// waiting, or the embedded tree at its bound), ERR_IO, ERR_CLOSED (the session has ended; it is not known whether the
+// operation was done), ERR_TIMED_OUT (there was never a session). Create: ERR_EXISTS, ERR_NOT_FOUND (no parent),
 // ERR_INVALID (the parent is ephemeral). Get, exists, children: ERR_NOT_FOUND. Set: ERR_NOT_FOUND, ERR_BAD_VERSION.
 // Delete: those and ERR_NOT_EMPTY.
 void zk_create(struct zk *zk, const char *path, struct slice data, enum zk_create_mode mode, zk_result_fn *fn,

@@ -32,6 +32,8 @@ struct zk_request {
 struct zk_vtable {
     void (*submit)(struct zk *zk, const struct zk_request *request);
     void (*dispatch)(struct zk *zk);
+    struct zk_interest (*interest)(const struct zk *zk);
+    void (*ready)(struct zk *zk, bool readable, bool writable);
     int64_t (*session_id)(const struct zk *zk);
     void (*close)(struct zk *zk);
 };

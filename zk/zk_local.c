@@ -101,7 +101,8 @@ static enum err create_execute(struct zk_local *l, const struct zk_change *chang
     if (err != ERR_OK)
         return err;
     effect_add(l, ZK_EFFECT_CREATE, path, op->data, owner);
-    zk_node_stat(node, &p->result.stat);
+    if (p->request.type == ZK_REQUEST_CREATE)
+        zk_node_stat(node, &p->result.stat);
     if (path == name && p->request.type == ZK_REQUEST_CREATE)
         p->result.path = p->name = zk_memory_copy(slice_str(name));
     return ERR_OK;
@@ -287,6 +288,20 @@ static void local_dispatch(struct zk *zk)
     l->is_dispatching = false;
 }
 
+// Files are all it waits for, and those it waits for inside.
+static struct zk_interest local_interest(const struct zk *zk)
+{
+    (void)zk;
+    return (struct zk_interest){.fd = -1, .timeout_ms = -1};
+}
+
+static void local_ready(struct zk *zk, bool readable, bool writable)
+{
+    (void)readable;
+    (void)writable;
+    local_dispatch(zk);
+}
+
 // ---- session ----
 
 // Deletes all ephemerals (there is one session at a time, so all are of the same) as one durable transaction.
@@ -338,6 +353,8 @@ static int64_t local_session_id(const struct zk *zk)
 static const struct zk_vtable local_vtable = {
     .submit = local_submit,
     .dispatch = local_dispatch,
+    .interest = local_interest,
+    .ready = local_ready,
     .session_id = local_session_id,
     .close = local_close,
 };

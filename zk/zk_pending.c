@@ -63,6 +63,7 @@ void zk_pending_free(struct zk_pending *p)
         op_free(&p->request.ops[i]);
     free((void *)p->request.ops);
     free(p->name);
+    free(p->multi);
     free(p);
 }
 

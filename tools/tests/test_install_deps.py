@@ -74,10 +74,10 @@ class InstallDepsTest(unittest.TestCase):
         self.calls.write_text("")
         self.assertEqual(self.missing_of("demo", **given), {"kcat"})
         self.calls.write_text("")
-        self.assertEqual(self.missing_of("check", **given), {"libcmocka-dev", "clang", "clang-format"})
+        self.assertEqual(self.missing_of("check", **given), {"libcmocka-dev", "clang", "clang-format", "zookeeper"})
         self.calls.write_text("")
         self.assertEqual(self.missing_of("test", **given),
-                         {"libcmocka-dev", "clang", "clang-format", "golang-go", "maven"})
+                         {"libcmocka-dev", "clang", "clang-format", "zookeeper", "golang-go", "maven"})
 
     def test_nothing_missing(self):
         everything = self.missing_of("test")

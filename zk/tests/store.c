@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A synchronous face of the embedded store, and the dying operating system.
+// A synchronous face of a store, and the dying operating system.
 #include "zk/tests/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +15,7 @@
 
 // ---- what came, in order ----
 
-static void log_add(struct store *s, const char *a, const char *b)
+void store_note(struct store *s, const char *a, const char *b)
 {
     char *longer = NULL;
     int n = asprintf(&longer, "%s%s %s\n", s->log, a, b);
@@ -26,7 +27,7 @@ static void log_add(struct store *s, const char *a, const char *b)
 static void event_log(void *ctx, enum zk_event_type type, const char *path)
 {
     static const char *const names[] = {"created", "deleted", "changed", "children", "lost", "up", "expired"};
-    log_add(ctx, names[type], path);
+    store_note(ctx, names[type], path == NULL ? "session" : path);
 }
 
 char *store_take_log(struct store *s)
@@ -68,11 +69,66 @@ void store_open(struct store *s, const struct os *os, const char *dir)
     assert_int_equal(store_try_open(s, os, dir, 0), ERR_OK);
 }
 
+void store_open_client(struct store *s, const char *connect, int32_t session_timeout_ms)
+{
+    struct gate *gate = s->gate;
+    *s = (struct store){.gate = gate};
+    const struct zk_client_options options = {.os = os_real(),
+                                              .connect = connect,
+                                              .session_timeout_ms = session_timeout_ms,
+                                              .connection_timeout_ms = 60000,
+                                              .max_in_flight = 10,
+                                              .wake = wake_count,
+                                              .wake_ctx = s};
+    assert_int_equal(zk_client_open(&options, &s->zk), ERR_OK);
+    s->log = strdup("");
+    zk_set_event_fn(s->zk, event_log, s);
+    store_run(s);
+    free(store_take_log(s));
+}
+
 void store_close(struct store *s)
 {
     zk_close(s->zk);
     free(s->log);
-    *s = (struct store){0};
+    *s = (struct store){.gate = s->gate};
+}
+
+// ---- waiting ----
+
+void store_poll(struct store *s)
+{
+    struct pollfd fds[1 + GATE_MAX_FDS];
+    struct zk_interest i = zk_interest(s->zk);
+    int events = (i.readable ? POLLIN : 0) | (i.writable ? POLLOUT : 0);
+    fds[0] = (struct pollfd){.fd = i.fd, .events = (short)events}; // -1 is skipped
+    int n = 1 + (s->gate == NULL ? 0 : gate_fds(s->gate, fds + 1));
+    int ready = poll(fds, (nfds_t)n, i.timeout_ms < 0 ? -1 : (int)i.timeout_ms);
+    ASSERT(ready >= 0);
+    if (s->gate != NULL)
+        gate_run(s->gate);
+    zk_ready(s->zk, (fds[0].revents & ~POLLOUT) != 0, (fds[0].revents & POLLOUT) != 0);
+}
+
+static void mark(void *ctx, const struct zk_result *result)
+{
+    (void)result;
+    *(bool *)ctx = true;
+}
+
+void store_run(struct store *s)
+{
+    bool is_done = false;
+    zk_exists(s->zk, "/", false, mark, &is_done);
+    zk_dispatch(s->zk);
+    while (!is_done)
+        store_poll(s);
+}
+
+void store_await_log(struct store *s, const char *text)
+{
+    while (strstr(s->log, text) == NULL)
+        store_poll(s);
 }
 
 // ---- calls ----
@@ -111,10 +167,10 @@ static struct slice data_of(const char *text)
     return text == NULL ? SLICE_NULL : slice_str(text);
 }
 
-// Dispatches; the answer must be there then, and only one.
+// Waits; the answer must be there then, and only one.
 static enum err answered(struct store *s, struct answer *a)
 {
-    zk_dispatch(s->zk);
+    store_run(s);
     assert_int_equal(a->calls, 1);
     enum err err = a->err;
     answer_release(a);
@@ -146,17 +202,20 @@ enum err store_multi(struct store *s, const struct zk_op *ops, int n, int *faile
 {
     struct answer a = {0};
     zk_multi(s->zk, ops, n, answer_keep, &a);
-    zk_dispatch(s->zk);
+    store_run(s);
+    assert_int_equal(a.calls, 1);
+    enum err err = a.err;
     if (failed_op != NULL)
         *failed_op = a.failed_op;
-    return answered(s, &a);
+    answer_release(&a);
+    return err;
 }
 
 struct answer store_get(struct store *s, const char *path, bool watch)
 {
     struct answer a = {0};
     zk_get(s->zk, path, watch, answer_keep, &a);
-    zk_dispatch(s->zk);
+    store_run(s);
     assert_int_equal(a.calls, 1);
     return a;
 }
@@ -165,7 +224,7 @@ struct answer store_exists(struct store *s, const char *path, bool watch)
 {
     struct answer a = {0};
     zk_exists(s->zk, path, watch, answer_keep, &a);
-    zk_dispatch(s->zk);
+    store_run(s);
     assert_int_equal(a.calls, 1);
     return a;
 }
@@ -174,7 +233,7 @@ struct answer store_children(struct store *s, const char *path, bool watch)
 {
     struct answer a = {0};
     zk_children(s->zk, path, watch, answer_keep, &a);
-    zk_dispatch(s->zk);
+    store_run(s);
     assert_int_equal(a.calls, 1);
     return a;
 }
