@@ -12,9 +12,11 @@
 #include "broker/key_table.h"
 #include "broker/txn/producer_ids.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define KEYS_ARENA_LIMIT ((size_t)64 * 1024 * 1024)
 
@@ -22,8 +24,9 @@ struct broker {
     const struct broker_config *config;
     const struct os *os;
     struct pool *pool;
-    struct log_dir *dir;
-    bool logs_clean; // what lies in the directory needs no recovery
+    struct log_dirs *dirs;
+    const char *tree_dir; // where the embedded tree of znodes lies
+    bool logs_clean;      // what lies in the directories needs no recovery
     struct replica_manager *replicas;
     struct loop **loops;
     int n_loops;
@@ -42,6 +45,7 @@ struct broker {
     struct api_options api_options;
     struct api_context api;
     struct log_limit refusals;
+    struct log_dir_meta meta; // of the directories, as found
     int32_t id;
 };
 
@@ -203,10 +207,41 @@ static void api_fill(struct broker *b)
 
 // ---- the steps of building ----
 
-static enum err directory_open(struct broker *b)
+// The embedded tree of znodes lies where it was made: in the first of the log directories at that time. A broker that
+// cannot find it must not make another one, which would be an empty cluster with the old one's records.
+static enum err tree_find(struct broker *b)
 {
-    enum err e = log_dir_open(b->os, b->config->log_dir, &b->dir); // says what is wrong itself
-    b->logs_clean = e == ERR_OK && log_dir_was_clean(b->dir);
+    const char *found = NULL;
+    for (int32_t i = 0; i < log_dirs_count(b->dirs); i++) {
+        const char *path = log_dirs_path(b->dirs, i);
+        if (!log_dirs_online(b->dirs, i) || !cluster_tree_exists(b->os, path)) {
+            continue;
+        }
+        if (found != NULL) {
+            log_error("broker", "there are ottla-znodes.* in %s and in %s: move those away that are not this cluster's",
+                      found, path);
+            return ERR_INVALID;
+        }
+        found = path;
+    }
+    if (found == NULL && log_dirs_online_count(b->dirs) < log_dirs_count(b->dirs)) {
+        log_error("broker",
+                  "the znodes of this cluster (ottla-znodes.*) lie in no log directory that can be used: mend "
+                  "the one that cannot, or put a backup of these files into another one");
+        return ERR_FAILED;
+    }
+    b->tree_dir = found != NULL ? found : log_dirs_path(b->dirs, 0);
+    return ERR_OK;
+}
+
+static enum err directories_open(struct broker *b)
+{
+    const struct broker_config *c = b->config;
+    enum err e = log_dirs_open(b->os, c->log_dirs, c->log_dirs_count, &b->dirs); // says what is wrong itself
+    if (e == ERR_OK) {
+        b->logs_clean = log_dirs_were_clean(b->dirs);
+        e = tree_find(b);
+    }
     return e;
 }
 
@@ -214,13 +249,17 @@ static enum err directory_open(struct broker *b)
 static enum err identity_agree(struct broker *b)
 {
     const struct broker_config *c = b->config;
-    int32_t stored = log_dir_meta(b->dir)->broker_id;
+    enum err e = log_dirs_meta(b->dirs, &b->meta);
+    if (e != ERR_OK) {
+        return e;
+    }
+    int32_t stored = b->meta.broker_id;
     b->id = c->broker_id >= 0 ? c->broker_id : stored;
     if (c->broker_id >= 0 && stored >= 0 && stored != c->broker_id) {
         log_error("broker",
-                  "broker.id=%d, but %s/meta.properties says %d: leave broker.id out to be broker %d again, or use the "
-                  "log directory of broker %d",
-                  (int)c->broker_id, c->log_dir, (int)stored, (int)stored, (int)c->broker_id);
+                  "broker.id=%d, but %s/meta.properties says %d: leave broker.id out to be broker %d again, or use "
+                  "the log directories of broker %d",
+                  (int)c->broker_id, log_dirs_path(b->dirs, 0), (int)stored, (int)stored, (int)c->broker_id);
         return ERR_INVALID;
     }
     if (b->id < 0 && !c->broker_id_generation) {
@@ -230,13 +269,27 @@ static enum err identity_agree(struct broker *b)
     return ERR_OK;
 }
 
+// A broker without any directory left is of no use: it ends as if it had been told to, and loudly.
+static void directory_failed(void *ctx)
+{
+    struct broker *b = ctx;
+    if (log_dirs_online_count(b->dirs) > 0) {
+        cluster_log_dir_failed(b->cluster);
+        return;
+    }
+    log_error("broker", "all log directories have failed: the broker stops");
+    if (kill(getpid(), SIGTERM) != 0) {
+        abort();
+    }
+}
+
 static enum err replicas_open(struct broker *b)
 {
     const struct broker_config *c = b->config;
     enum err e = replica_manager_open(
         &(struct replica_manager_options){
             .os = b->os,
-            .dir = b->dir,
+            .dirs = b->dirs,
             .pool = b->pool,
             .broker_id = b->id,
             .recovery_threads = c->num_recovery_threads,
@@ -247,11 +300,13 @@ static enum err replicas_open(struct broker *b)
             .flush_check_ms = c->flush_scheduler_interval_ms,
             .checkpoint_ms = c->flush_offset_checkpoint_interval_ms,
             .high_watermark_checkpoint_ms = c->high_watermark_checkpoint_interval_ms,
+            .dir_failed = directory_failed,
+            .dir_failed_ctx = b,
         },
         &b->replicas);
     b->logs_clean = false; // until they are closed
     if (e != ERR_OK) {
-        log_error("broker", "cannot load the logs in %s: %s", c->log_dir, err_text(e));
+        log_error("broker", "cannot load the logs: %s", err_text(e));
     }
     return e;
 }
@@ -344,7 +399,6 @@ static void endpoints_fill(struct broker *b)
 static enum err cluster_join(struct broker *b)
 {
     const struct broker_config *c = b->config;
-    const struct log_dir_meta *meta = log_dir_meta(b->dir);
     endpoints_fill(b);
     topic_defaults_fill(c, &b->topic_defaults);
     enum err e = key_table_build(c, &b->keys_arena, &b->keys);
@@ -354,10 +408,10 @@ static enum err cluster_join(struct broker *b)
     e = cluster_open(
         &(struct cluster_options){
             .os = b->os,
-            .zk_dir = c->log_dir,
+            .zk_dir = b->tree_dir,
             .broker_id = b->id,
             .reserved_broker_max_id = c->reserved_broker_max_id,
-            .cluster_id = meta->cluster_id,
+            .cluster_id = b->meta.cluster_id,
             .rack = c->rack,
             .endpoints = b->endpoints,
             .endpoints_count = b->endpoints_count,
@@ -376,13 +430,8 @@ static enum err cluster_join(struct broker *b)
     b->id = cluster_broker_id(b->cluster);
     replica_manager_set_broker_id(b->replicas, b->id);
     coordinator_set_broker_id(b->groups, b->id);
-    if (!meta->present || meta->broker_id != b->id || strcmp(meta->cluster_id, cluster_id(b->cluster)) != 0) {
-        e = log_dir_set_meta(b->dir, b->id, cluster_id(b->cluster));
-        if (e != ERR_OK) {
-            log_error("broker", "cannot write %s/meta.properties: %s", c->log_dir, err_text(e));
-        }
-    }
-    return e;
+    log_dirs_set_meta(b->dirs, b->id, cluster_id(b->cluster));
+    return ERR_OK;
 }
 
 static enum err serve(struct broker *b)
@@ -408,7 +457,7 @@ static enum err serve(struct broker *b)
 enum err broker_open(const struct broker_config *config, const struct os *os, struct broker **out)
 {
     static enum err (*const steps[])(struct broker * b) = {
-        directory_open, identity_agree, replicas_open, groups_open, loops_start, listeners_bind, cluster_join, serve,
+        directories_open, identity_agree, replicas_open, groups_open, loops_start, listeners_bind, cluster_join, serve,
     };
     struct broker *b = calloc(1, sizeof *b);
     if (!b) {
@@ -475,13 +524,13 @@ enum err broker_close(struct broker *b)
     }
     if (b->replicas) {
         e = replica_manager_close(b->replicas);
-        b->logs_clean = e == ERR_OK;
+        b->logs_clean = true; // each directory knows better of itself
     }
     if (b->pool) {
         pool_free(b->pool);
     }
-    if (b->dir) {
-        log_dir_close(b->dir, b->logs_clean);
+    if (b->dirs) {
+        log_dirs_close(b->dirs, b->logs_clean);
     }
     for (int i = 0; i < b->n_loops; i++) {
         loop_free(b->loops[i]);

@@ -419,29 +419,28 @@ static enum err broker_id_fill(struct broker_config *c)
     return ERR_OK;
 }
 
-// This version keeps its data in exactly one directory.
-static enum err log_dir_fill(struct broker_config *c)
+static enum err log_dirs_fill(struct broker_config *c)
 {
     const char *key = broker_config_value(c, "log.dirs") ? "log.dirs" : "log.dir";
     const char *text = broker_config_value(c, key);
     const char *rest = text;
     struct slice item;
-    int dirs = 0;
+    c->log_dirs = arena_array(&c->arena, strlen(text) + 1, sizeof *c->log_dirs); // more than there are commas
+    if (c->log_dirs == NULL) {
+        return fail(c, NULL);
+    }
     while (config_next_item(&rest, &item)) {
-        if (item.len > 0 && dirs++ == 0) {
-            c->log_dir = arena_strndup(&c->arena, item.data, item.len);
-            if (!c->log_dir) {
-                return fail(c, NULL);
-            }
+        if (item.len == 0) {
+            continue;
+        }
+        c->log_dirs[c->log_dirs_count] = arena_strndup(&c->arena, item.data, item.len);
+        if (c->log_dirs[c->log_dirs_count++] == NULL) {
+            return fail(c, NULL);
         }
     }
-    if (dirs == 1) {
-        return ERR_OK;
-    }
-    return fail(c, dirs == 0
-                       ? arena_printf(&c->arena, "%s is empty: one directory is needed", key)
-                       : arena_printf(&c->arena, "%s=%s names %d directories: this version works with exactly one", key,
-                                      text, dirs));
+    return c->log_dirs_count > 0
+               ? ERR_OK
+               : fail(c, arena_printf(&c->arena, "%s is empty: at least one directory is needed", key));
 }
 
 static enum err topic_texts_fill(struct broker_config *c)
@@ -652,7 +651,7 @@ static enum err fields_fill(struct broker_config *c)
         err = relations_check(c);
     }
     if (!err) {
-        err = log_dir_fill(c);
+        err = log_dirs_fill(c);
     }
     return err ? err : listeners_fill(c);
 }

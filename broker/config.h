@@ -109,8 +109,9 @@ struct broker_config {
     int32_t transaction_log_segment_bytes;
     int32_t transaction_log_min_isr;
     // Texts and lists, all in the arena.
-    const char *rack;             // broker.rack; NULL = none
-    const char *log_dir;          // the one log directory, as written
+    const char *rack;      // broker.rack; NULL = none
+    const char **log_dirs; // as written, at least one
+    int32_t log_dirs_count;
     const char *compression_type; // of topics: "producer", "uncompressed" or a codec
     struct config_endpoint listeners[CONFIG_MAX_LISTENERS];
     int32_t listeners_count;

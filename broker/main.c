@@ -198,7 +198,11 @@ static void ready_print(const struct broker *b, const struct broker_config *conf
     for (int32_t i = 0; broker_address(b, i, &listener, &host, &port); i++) {
         printf("%s %s://%s", i > 0 ? "," : "", listener, address_format(host, port).s);
     }
-    printf(" (broker %d, data in %s)\n", (int)broker_id(b), config->log_dir);
+    printf(" (broker %d, data in", (int)broker_id(b));
+    for (int32_t i = 0; i < config->log_dirs_count; i++) {
+        printf("%s %s", i > 0 ? "," : "", config->log_dirs[i]);
+    }
+    puts(")");
     if (broker_address(b, 0, &listener, &host, &port)) {
         struct address_text at = address_format(host, port);
         printf("Try it: echo hello | kcat -P -b %s -t greetings; kcat -C -b %s -t greetings -e\n", at.s, at.s);

@@ -87,7 +87,7 @@ struct log {
 
 // ---- log.c ---------------------------------------------------------------------------------------------------------
 
-// Takes the log out of service, with a line that says why. Answers err.
+// Takes the log out of service, and its directory with it unless only the log's content is damaged. Answers err.
 enum err log_fail(struct log *l, enum err err, const char *what);
 struct segment *log_active(struct log *l); // [append]
 // The index of the segment that contains offset (the last one whose base is <= offset, or the first). Under `mu`.
@@ -164,6 +164,10 @@ struct log_dir {
     int lock_fd;
     bool was_clean;
     atomic_bool log_failed; // some log had to be taken out of service or did not close well
+    _Atomic enum log_dir_state state;
+    log_dir_fail_fn *on_fail; // may be NULL
+    void *on_fail_ctx;
+    _Atomic int32_t logs_count; // open ones
     struct meta_properties meta;
     struct file_ring ring;
     struct codec_pool *codecs;

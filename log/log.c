@@ -37,6 +37,11 @@ void log_config_init(struct log_config *c)
 
 // ---- what a log is -------------------------------------------------------------------------------------------------
 
+struct log_dir *log_directory(const struct log *l)
+{
+    return l->dir;
+}
+
 const char *log_topic(const struct log *l)
 {
     return l->topic;
@@ -79,7 +84,7 @@ int64_t log_size_bytes(const struct log *l)
 
 bool log_failed(const struct log *l)
 {
-    return atomic_load_explicit(&l->failed, memory_order_acquire);
+    return atomic_load_explicit(&l->failed, memory_order_acquire) || log_dir_state(l->dir) == LOG_DIR_OFFLINE;
 }
 
 int64_t log_high_watermark(const struct log *l)
@@ -148,9 +153,13 @@ void log_epoch_end(const struct log *l, int32_t epoch, int32_t *found_epoch, int
 
 enum err log_fail(struct log *l, enum err err, const char *what)
 {
-    if (!atomic_exchange(&l->failed, true)) {
+    if (!atomic_exchange(&l->failed, true) && err != ERR_FAILED) {
         atomic_store(&l->dir->log_failed, true);
-        log_error("log", "%s: %s failed: %s; out of service until it is opened again", l->path, what, err_text(err));
+        if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
+            log_error("log", "%s: %s failed: %s; out of service until a restart", l->path, what, err_text(err));
+        } else {
+            log_dir_fail(l->dir, err, l->path, what);
+        }
     }
     mutex_lock(&l->flush_mu);
     cond_broadcast(&l->flush_done);

@@ -12,8 +12,9 @@
 // only. Calls marked [disk] may block on the disk on purpose and belong on the disk pool or the control thread.
 // The end offset is published (release) after the bytes are written; readers see whole batches only.
 //
-// Failure. A write or fsync that fails makes the log FAILED: all later calls answer ERR_FAILED until it is opened
-// again with recovery. One error line says so.
+// Failure. A write or fsync that fails takes the whole directory out of service: all later calls on every log in it
+// answer ERR_FAILED until it is opened again with recovery. Damage in one log makes that one FAILED alone. One error
+// line says so.
 #ifndef OTTLA_LOG_LOG_H
 #define OTTLA_LOG_LOG_H
 
@@ -85,10 +86,25 @@ struct log_dir_meta {
 };
 
 // Creates the directory when missing, takes its lock (an exclusive fcntl lock on <dir>/.lock, which Kafka respects as
-// well; ERR_LOCKED when somebody else holds it), reads meta.properties (ERR_CORRUPT when damaged or version 1), the
+// well; ERR_LOCKED when somebody else holds it), reads meta.properties (ERR_CORRUPT when damaged), the
 // checkpoints (a damaged one counts as missing: warned, rebuilt) and notes, then deletes, the clean-stop marker.
+// ERR_UNSUPPORTED: meta.properties is of another version, that of a KRaft broker.
 enum err log_dir_open(const struct os *os, const char *path, struct log_dir **out) WARN_UNUSED; // [disk]
-const char *log_dir_path(const struct log_dir *d);
+const char *log_dir_path(const struct log_dir *d); // as given, without a slash at its end
+
+enum log_dir_state {
+    LOG_DIR_ONLINE,
+    LOG_DIR_OFFLINE, // nothing in it is read or written any more, until it is opened anew
+};
+enum log_dir_state log_dir_state(const struct log_dir *d); // [any]
+// Takes it out of service with one error line: doing what to which path. Nothing when it is already.
+void log_dir_fail(struct log_dir *d, enum err err, const char *path, const char *doing); // [any]
+// fn is called once, when that happens, on the thread that found the failure; that one may hold the append lock of a
+// log. To be set before logs are opened.
+typedef void log_dir_fail_fn(void *ctx);
+void log_dir_on_fail(struct log_dir *d, log_dir_fail_fn *fn, void *ctx);
+// How many logs are open in it.
+int32_t log_dir_logs_count(const struct log_dir *d); // [any]
 const struct log_dir_meta *log_dir_meta(const struct log_dir *d);
 enum err log_dir_set_meta(struct log_dir *d, int32_t broker_id, const char *cluster_id) WARN_UNUSED; // [disk]
 bool log_dir_was_clean(const struct log_dir *d);
@@ -105,7 +121,8 @@ int64_t log_dir_checkpointed_high_watermark(const struct log_dir *d, const char 
 // Removes renamed files and folders whose delay has passed.
 void log_dir_sweep(struct log_dir *d, int64_t mono_ms); // [disk] [any]
 // All logs must be closed. clean = true writes the marker of a clean stop (only honest when every log_close
-// succeeded; it is not written when a log had failed). Releases the lock and deletes .lock.
+// succeeded; it is not written when a log had failed). Releases the lock and deletes .lock. Of a directory that is
+// offline nothing is written or deleted.
 void log_dir_close(struct log_dir *d, bool clean); // [disk]
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -125,6 +142,7 @@ enum err log_close(struct log *l) WARN_UNUSED; // [append] [disk]
 // hold a log_file go on reading.
 enum err log_delete(struct log *l, int64_t delay_ms) WARN_UNUSED; // [append] [disk]
 
+struct log_dir *log_directory(const struct log *l);
 const char *log_topic(const struct log *l);
 int32_t log_partition(const struct log *l);
 // Zero when partition.metadata is missing.
@@ -137,7 +155,7 @@ int64_t log_start_offset(const struct log *l);   // [any]
 int64_t log_end_offset(const struct log *l);     // [any] next offset to be written
 int64_t log_recovery_point(const struct log *l); // [any] everything below is fsynced
 int64_t log_size_bytes(const struct log *l);     // [any] of all segments
-bool log_failed(const struct log *l);            // [any]
+bool log_failed(const struct log *l);            // [any] or its directory has
 // The log keeps the high watermark for retention and the checkpoint; the partition decides it.
 void log_set_high_watermark(struct log *l, int64_t offset); // [any]
 int64_t log_high_watermark(const struct log *l);            // [any]

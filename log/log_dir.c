@@ -96,6 +96,7 @@ void log_dir_attach(struct log_dir *d, struct log_dir_entry *e, struct log *l)
     e->found = true;
     e->opened = true;
     mutex_unlock(&d->mu);
+    atomic_fetch_add(&d->logs_count, 1);
 }
 
 // What the checkpoint files should say of an open log.
@@ -123,6 +124,7 @@ void log_dir_detach(struct log_dir *d, struct log_dir_entry *e, bool deleted)
         d->changed[kind] = d->changed[kind] || e->values[kind] != value;
         e->values[kind] = value;
     }
+    atomic_fetch_sub(&d->logs_count, e->log != NULL);
     e->log = NULL;
     if (deleted) {
         entry_free(d, e);
@@ -196,12 +198,15 @@ static enum err dir_collect(struct log_dir *d, enum checkpoint_kind kind, struct
 enum err log_dir_checkpoint(struct log_dir *d)
 {
     enum err err = ERR_OK;
+    char path[LOG_PATH_MAX];
+    if (log_dir_state(d) == LOG_DIR_OFFLINE) {
+        return ERR_FAILED;
+    }
     mutex_lock(&d->checkpoint_mu);
     for (int kind = 0; kind < CHECKPOINT_KINDS && !err; kind++) {
         struct checkpoint_entry *lines;
         size_t n;
         bool changed;
-        char path[LOG_PATH_MAX];
         dir_path(d, checkpoint_files[kind], path);
         err = dir_collect(d, (enum checkpoint_kind)kind, &lines, &n, &changed);
         if (!err && changed) {
@@ -212,10 +217,12 @@ enum err log_dir_checkpoint(struct log_dir *d)
             mutex_lock(&d->mu);
             d->changed[kind] = true;
             mutex_unlock(&d->mu);
-            log_error("log", "%s: cannot be written: %s", path, err_text(err));
         }
     }
     mutex_unlock(&d->checkpoint_mu);
+    if (err && err != ERR_AGAIN && err != ERR_NO_MEMORY) {
+        log_dir_fail(d, err, path, "writing");
+    }
     return err;
 }
 
@@ -384,6 +391,33 @@ const char *log_dir_path(const struct log_dir *d)
     return d->path;
 }
 
+enum log_dir_state log_dir_state(const struct log_dir *d)
+{
+    return atomic_load_explicit(&d->state, memory_order_acquire);
+}
+
+void log_dir_fail(struct log_dir *d, enum err err, const char *path, const char *doing)
+{
+    if (atomic_exchange(&d->state, LOG_DIR_OFFLINE) == LOG_DIR_OFFLINE) {
+        return;
+    }
+    log_error("log", "%s: offline until a restart: %s failed for %s: %s", d->path, doing, path, err_text(err));
+    if (d->on_fail != NULL) {
+        d->on_fail(d->on_fail_ctx);
+    }
+}
+
+void log_dir_on_fail(struct log_dir *d, log_dir_fail_fn *fn, void *ctx)
+{
+    d->on_fail = fn;
+    d->on_fail_ctx = ctx;
+}
+
+int32_t log_dir_logs_count(const struct log_dir *d)
+{
+    return atomic_load(&d->logs_count);
+}
+
 const struct log_dir_meta *log_dir_meta(const struct log_dir *d)
 {
     return &d->meta.meta;
@@ -431,6 +465,10 @@ void log_dir_close(struct log_dir *d, bool clean)
     char path[LOG_PATH_MAX];
     for (const struct log_dir_entry *e = d->entries; e != NULL; e = e->hh.next) {
         ASSERT(e->log == NULL);
+    }
+    if (log_dir_state(d) == LOG_DIR_OFFLINE) {
+        dir_free(d);
+        return;
     }
     enum err err = log_dir_checkpoint(d);
     if (clean && !err && dir_is_clean(d)) {
@@ -584,6 +622,9 @@ static void trash_remove(struct log_dir *d, const struct log_dir_trash *t)
 
 void log_dir_sweep(struct log_dir *d, int64_t mono_ms)
 {
+    if (log_dir_state(d) == LOG_DIR_OFFLINE) {
+        return;
+    }
     TAILQ_HEAD(, log_dir_trash) due = TAILQ_HEAD_INITIALIZER(due);
     struct log_dir_trash *t;
     struct log_dir_trash *next;

@@ -441,10 +441,15 @@ enum err log_delete(struct log *l, int64_t delay_ms)
     snprintf(path, sizeof path, "%s/%s", l->dir->path, folder);
     log_flush_pause(l);
     epoch_cache_detach(l->epochs);
-    enum err err = l->os->rename(l->os, l->path, path) == 0 ? ERR_OK : err_from_errno(errno);
+    enum err err = ERR_OK;
+    if (log_dir_state(l->dir) == LOG_DIR_OFFLINE) {
+        err = ERR_FAILED;
+    } else if (l->os->rename(l->os, l->path, path) != 0) {
+        err = err_from_errno(errno);
+    }
     log_flush_resume(l);
     if (err) {
-        log_error("log", "%s: cannot be renamed for its deletion: %s", l->path, err_text(err));
+        log_dir_fail(l->dir, err, l->path, "renaming for its deletion");
     } else {
         log_dir_trash_add(l->dir, path, true, delay_ms);
     }

@@ -90,23 +90,24 @@ static bool copy_bounded(char *out, size_t cap, const char *value)
     return snprintf(out, cap, "%s", value) < (int)cap;
 }
 
-// Takes one key over; false when its value is not possible.
-static bool meta_take(struct meta_properties *p, const char *key, const char *value)
+// Takes one key over.
+static enum err meta_take(struct meta_properties *p, const char *key, const char *value)
 {
+    bool possible = true;
     if (strcmp(key, "version") == 0) {
-        int32_t version;
-        return parse_int(value, &version) && version == 0;
+        int32_t version = 0;
+        possible = parse_int(value, &version);
+        if (possible && version != 0) {
+            return ERR_UNSUPPORTED;
+        }
+    } else if (strcmp(key, "broker.id") == 0) {
+        possible = parse_int(value, &p->meta.broker_id);
+    } else if (strcmp(key, "cluster.id") == 0) {
+        possible = copy_bounded(p->meta.cluster_id, sizeof p->meta.cluster_id, value);
+    } else if (strcmp(key, "directory.id") == 0) {
+        possible = copy_bounded(p->directory_id, sizeof p->directory_id, value);
     }
-    if (strcmp(key, "broker.id") == 0) {
-        return parse_int(value, &p->meta.broker_id);
-    }
-    if (strcmp(key, "cluster.id") == 0) {
-        return copy_bounded(p->meta.cluster_id, sizeof p->meta.cluster_id, value);
-    }
-    if (strcmp(key, "directory.id") == 0) {
-        return copy_bounded(p->directory_id, sizeof p->directory_id, value);
-    }
-    return true;
+    return possible ? ERR_OK : ERR_CORRUPT;
 }
 
 enum err meta_properties_read(const struct os *os, const char *path, struct meta_properties *out)
@@ -128,9 +129,9 @@ enum err meta_properties_read(const struct os *os, const char *path, struct meta
         at += *at == '=' || *at == ':';
         at += strspn(at, " \t\f");
         unescape(&at, false, value);
-        if (!meta_take(out, key, value)) {
+        err = meta_take(out, key, value);
+        if (err) {
             log_error("log", "%s: %s=%s is not possible here", path, key, value);
-            err = ERR_CORRUPT;
         }
     }
     out->meta.present = !err;

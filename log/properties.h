@@ -15,7 +15,8 @@ struct meta_properties {
     char directory_id[META_DIRECTORY_ID_MAX]; // "" when the file has none
 };
 
-// A missing file gives present = false. ERR_CORRUPT: unreadable, too long, or of another version than 0.
+// A missing file gives present = false. ERR_CORRUPT: unreadable or too long. ERR_UNSUPPORTED: of another version
+// than 0.
 enum err meta_properties_read(const struct os *os, const char *path, struct meta_properties *out) WARN_UNUSED;
 enum err meta_properties_write(const struct os *os, const char *path, const struct meta_properties *p) WARN_UNUSED;
 

@@ -92,6 +92,8 @@ struct zk_op {
 // The session begins here and lasts until zk_close: the embedded store sends no session events.
 enum err zk_local_open(const struct os *os, const char *dir, void (*wake)(void *ctx), void *wake_ctx,
                        struct zk **out) WARN_UNUSED;
+// Whether files of such a store lie in the directory.
+bool zk_local_exists(const struct os *os, const char *dir);
 
 // A real ZooKeeper, Kafka's keys by the same names. It connects by itself, in the background, as often as needed, and
 // resends what was under way when a connection broke, as Kafka does; a resent change that seems to fail because its

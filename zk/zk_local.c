@@ -11,6 +11,9 @@
 // before anybody can read it. Events of a change come before its result and after the results of all earlier reads.
 #include "zk/zk_local.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+
 #include "base/logging.h"
 #include "zk/zk_journal.h"
 #include "zk/zk_memory.h"
@@ -395,6 +398,22 @@ out:
     if (l != NULL)
         local_free(l);
     return err;
+}
+
+bool zk_local_exists(const struct os *os, const char *dir)
+{
+    static const char *const names[] = {ZK_SNAPSHOT_FILE, ZK_JOURNAL_FILE};
+    char path[ZK_PATH_MAX_BYTES * 4];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (snprintf(path, sizeof path, "%s/%s", dir, names[i]) >= (int)sizeof path)
+            return false;
+        int fd = os->open(os, path, O_RDONLY, 0);
+        if (fd >= 0) {
+            os->close(os, fd);
+            return true;
+        }
+    }
+    return false;
 }
 
 enum err zk_local_open(const struct os *os, const char *dir, void (*wake)(void *ctx), void *wake_ctx, struct zk **out)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The single znodes of a cluster: its id, the controller and its epoch, the block of producer ids, the features.
+// The single znodes of a cluster: its id, the controller and its epoch, the block of producer ids, the features; and
+// the notes about failed log directories.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +60,21 @@ enum err znode_controller_epoch_encode(int32_t epoch, struct arena *a, struct sl
         return ERR_NO_MEMORY;
     *out = slice_str(text);
     return ERR_OK;
+}
+
+enum err znode_log_dir_event_decode(struct slice data, struct arena *a, int32_t *broker_id)
+{
+    struct znode_json doc;
+    znode_json_open(&doc, data, a);
+    *broker_id = znode_json_i32(&doc, doc.root, "broker");
+    return znode_json_close(&doc);
+}
+
+enum err znode_log_dir_event_encode(int32_t broker_id, struct arena *a, struct slice *out)
+{
+    const int failure = 1; // the only event there is
+    return znode_json_write(json_pack("{s:i,s:i,s:i}", "version", 1, "broker", (int)broker_id, "event", failure), a,
+                            out);
 }
 
 enum err znode_producer_ids_decode(struct slice data, struct arena *a, struct znode_producer_ids *out)

@@ -92,6 +92,11 @@ struct znode_path znode_path_config_change(void)
     return path_printf(ZNODE_CONFIG_CHANGES "/" ZNODE_CONFIG_CHANGE_PREFIX);
 }
 
+struct znode_path znode_path_log_dir_event(void)
+{
+    return path_printf(ZNODE_LOG_DIR_EVENTS "/" ZNODE_LOG_DIR_EVENT_PREFIX);
+}
+
 static const char *after_prefix(const char *s, const char *prefix)
 {
     size_t len = strlen(prefix);

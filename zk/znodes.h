@@ -46,6 +46,7 @@
 #define ZNODE_PREFERRED_ELECTION   "/admin/preferred_replica_election"
 #define ZNODE_ISR_CHANGES          "/isr_change_notification"
 #define ZNODE_LOG_DIR_EVENTS       "/log_dir_event_notification"
+#define ZNODE_LOG_DIR_EVENT_PREFIX "log_dir_event_" // sequential children of ZNODE_LOG_DIR_EVENTS
 #define ZNODE_CONSUMERS            "/consumers"
 #define ZNODE_TOP_LEVEL_COUNT      17
 #define ZNODE_NAME_MAX_BYTES       249 // a topic name, as Kafka limits it
@@ -70,6 +71,7 @@ struct znode_path znode_path_topic_config(const char *topic);                 //
 struct znode_path znode_path_broker_config(int32_t broker_id);                // /config/brokers/<id>
 struct znode_path znode_path_config_entity(const char *entity_path);          // /config/<entity_path>; '/' allowed
 struct znode_path znode_path_config_change(void);                             // what to create sequentially
+struct znode_path znode_path_log_dir_event(void);                             // likewise
 struct znode_path znode_path_child(const char *parent, const char *name);     // <parent>/<name>
 
 // The other way, for paths in events and for names of children. false: it is something else.
@@ -195,6 +197,11 @@ const char *znode_config_find(const struct znode_config *config, const char *key
 // topics and clients only) and 2, writes 2.
 enum err znode_config_change_decode(struct slice data, struct arena *a, const char **entity_path) WARN_UNUSED;
 enum err znode_config_change_encode(const char *entity_path, struct arena *a, struct slice *out) WARN_UNUSED;
+
+// ---- /log_dir_event_notification/log_dir_event_<n>: a log directory of this broker has failed ----
+
+enum err znode_log_dir_event_decode(struct slice data, struct arena *a, int32_t *broker_id) WARN_UNUSED;
+enum err znode_log_dir_event_encode(int32_t broker_id, struct arena *a, struct slice *out) WARN_UNUSED;
 
 // ---- /latest_producer_id_block ----
 

@@ -40,6 +40,16 @@ static void fill_brokers(struct request *r, struct metadata_response *out)
     out->controller_id = metadata_controller_id(r->metadata);
 }
 
+static bool replica_offline(const struct request *r, const struct metadata_partition *p, int32_t replica)
+{
+    for (int32_t i = 0; i < p->failed_count; i++) {
+        if (p->failed[i] == replica) {
+            return true;
+        }
+    }
+    return metadata_broker_find(r->metadata, replica) == NULL;
+}
+
 static bool fill_partition(struct request *r, const struct metadata_partition *p,
                            struct metadata_response_metadata_response_partition *o)
 {
@@ -64,7 +74,7 @@ static bool fill_partition(struct request *r, const struct metadata_partition *p
         return false;
     }
     for (int32_t i = 0; i < p->replicas_count; i++) {
-        if (metadata_broker_find(r->metadata, p->replicas[i]) == NULL) {
+        if (replica_offline(r, p, p->replicas[i])) {
             o->offline_replicas[o->offline_replicas_count++] = p->replicas[i];
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// DescribeLogDirs (35), v0-4: the log directory with the size of each partition in it (KIP-113), from v4 with that of
-// its file system (KIP-827). A disk thread looks, as a file system that hangs must not stop a loop.
+// DescribeLogDirs (35), v0-4: the log directories with the size of each partition in them (KIP-113), from v4 with that
+// of their file systems (KIP-827). A disk thread looks, as a file system that hangs must not stop a loop.
+#include <limits.h>
 #include <stdlib.h>
 
 #include "broker/api/apis.h"
@@ -11,11 +12,13 @@
 #define ROOM_PER_PARTITION                                                                                             \
     (sizeof(struct describe_log_dirs_response_describe_log_dirs_topic) +                                               \
      sizeof(struct describe_log_dirs_response_describe_log_dirs_partition) + TOPIC_NAME_MAX + 64)
+#define ROOM_PER_DIR (sizeof(struct describe_log_dirs_response_describe_log_dirs_result) + PATH_MAX)
 
 // Lies in the job's arena, so that it lives as long as the work.
 struct dirs_run {
     struct replica_manager *replicas;
-    struct replica_dir dir;
+    struct replica_dir *dirs;
+    int32_t dirs_count;
     enum err err;
 };
 
@@ -28,7 +31,7 @@ struct dirs_wait {
 static void run_work(struct disk_job *j)
 {
     struct dirs_run *run = j->state;
-    run->err = replica_manager_describe(run->replicas, &j->arena, &run->dir);
+    run->err = replica_manager_describe(run->replicas, &j->arena, &run->dirs, &run->dirs_count);
 }
 
 static void run_release(struct disk_job *j)
@@ -109,20 +112,28 @@ static bool fill_topics(struct request *r, const struct replica_dir *d,
     return true;
 }
 
-static bool fill(struct request *r, const struct replica_dir *d)
+static bool fill(struct request *r, const struct dirs_run *run)
 {
     struct describe_log_dirs_response *out = r->out;
-    const char *path = arena_strdup(&r->arena, d->path);
-    out->results = arena_array(&r->arena, 1, sizeof *out->results);
-    if (path == NULL || out->results == NULL) {
-        return false;
+    r->arena.limit += (size_t)run->dirs_count * ROOM_PER_DIR;
+    out->results = arena_array(&r->arena, (size_t)run->dirs_count, sizeof *out->results);
+    for (int32_t i = 0; out->results != NULL && i < run->dirs_count; i++) {
+        const struct replica_dir *d = &run->dirs[i];
+        struct describe_log_dirs_response_describe_log_dirs_result *o = &out->results[out->results_count++];
+        describe_log_dirs_response_describe_log_dirs_result_init(o);
+        const char *path = arena_strdup(&r->arena, d->path);
+        if (path == NULL) {
+            return false;
+        }
+        o->log_dir = slice_str(path);
+        o->error_code = d->offline ? KAFKA_ERROR_KAFKA_STORAGE_ERROR : KAFKA_ERROR_NONE;
+        o->total_bytes = d->total_bytes;
+        o->usable_bytes = d->usable_bytes;
+        if (!d->offline && !fill_topics(r, d, o)) {
+            return false;
+        }
     }
-    out->results_count = 1;
-    describe_log_dirs_response_describe_log_dirs_result_init(out->results);
-    out->results->log_dir = slice_str(path);
-    out->results->total_bytes = d->total_bytes;
-    out->results->usable_bytes = d->usable_bytes;
-    return fill_topics(r, d, out->results);
+    return out->results != NULL;
 }
 
 void api_describe_log_dirs_abort(struct request *r)
@@ -136,7 +147,7 @@ static enum api_step answer(struct request *r)
 {
     const struct dirs_wait *wait = r->state;
     const struct dirs_run *run = wait->job->state;
-    bool ok = run->err == ERR_OK && fill(r, &run->dir);
+    bool ok = run->err == ERR_OK && fill(r, run);
     api_describe_log_dirs_abort(r);
     return ok ? API_DONE : API_CLOSE;
 }

@@ -61,6 +61,37 @@ void cluster_call_done(void *ctx, const struct zk_result *r)
 }
 
 // ---------------------------------------------------------------------------------------------------------------
+// Log directories
+
+static void notified(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+{
+    (void)c;
+    (void)arg;
+    (void)index;
+    if (r->err != ERR_OK) {
+        log_error("cluster", "the controller cannot be told that a log directory has failed: %s", err_text(r->err));
+    }
+}
+
+void cluster_log_dir_failed(struct cluster *c)
+{
+    if (c->state == CLUSTER_CLOSED) {
+        return;
+    }
+    struct arena a;
+    arena_init(&a, ZK_DATA_MAX_BYTES);
+    struct slice data = SLICE_NULL;
+    enum err err = znode_log_dir_event_encode(c->broker_id, &a, &data);
+    if (err == ERR_OK) {
+        zk_create(c->zk, znode_path_log_dir_event().s, data, ZK_PERSISTENT_SEQUENTIAL, cluster_call_done,
+                  cluster_call_new(c, notified, NULL, 0));
+    } else {
+        log_error("cluster", "the controller cannot be told that a log directory has failed: %s", err_text(err));
+    }
+    arena_release(&a);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
 // The picture
 
 void cluster_publish(struct cluster *c, const struct metadata *picture)
@@ -249,6 +280,11 @@ void cluster_close(struct cluster *c)
     errand_do(c, close_on_loop);
     loop_stop(c->loop);
     cluster_free(c);
+}
+
+bool cluster_tree_exists(const struct os *os, const char *dir)
+{
+    return zk_local_exists(os, dir);
 }
 
 const char *cluster_id(const struct cluster *c)

@@ -50,7 +50,7 @@ struct cluster_hooks {
 
 struct cluster_options {
     const struct os *os;
-    const char *zk_dir;             // directory of the embedded tree: the first log directory
+    const char *zk_dir;             // directory of the embedded tree
     int32_t broker_id;              // -1: taken from meta.properties by the caller, or generated (see cluster_open)
     int32_t reserved_broker_max_id; // reserved.broker.max.id: generated ids begin above it
     const char *cluster_id;         // expected (from meta.properties), "" = none yet
@@ -74,9 +74,13 @@ enum err cluster_open(const struct cluster_options *o, struct cluster **out) WAR
 // Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
 void cluster_close(struct cluster *c);
 
+// Whether the embedded tree of an earlier start lies in this directory.
+bool cluster_tree_exists(const struct os *os, const char *dir);
 const char *cluster_id(const struct cluster *c);
 int32_t cluster_broker_id(const struct cluster *c);
 struct loop *cluster_loop(struct cluster *c); // the control thread's
+// [control] A log directory of this broker has failed: the controller is to ask which partitions that concerns.
+void cluster_log_dir_failed(struct cluster *c);
 // The current picture, referenced for the caller. [any]
 const struct metadata *cluster_metadata(struct cluster *c);
 

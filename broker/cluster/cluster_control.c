@@ -209,6 +209,16 @@ static void picture_brokers(struct cluster *c, const struct controller_effect *e
     metadata_builder_set_brokers(c->builder, brokers, e->brokers_count);
 }
 
+static void picture_failed(struct cluster *c, const struct controller_partition *p, struct metadata_partition *out)
+{
+    out->failed = must_arena_array(&c->effects.arena, (size_t)p->replicas_count, sizeof *out->failed);
+    for (int32_t i = 0; i < p->replicas_count; i++) {
+        if (p->failed[i]) {
+            out->failed[out->failed_count++] = p->replicas[i];
+        }
+    }
+}
+
 static void picture_topic(struct cluster *c, const struct controller_effect *e)
 {
     struct metadata_partition *list = must_arena_array(&c->effects.arena, (size_t)e->partitions_count, sizeof *list);
@@ -221,6 +231,7 @@ static void picture_topic(struct cluster *c, const struct controller_effect *e)
                                               .replicas_count = p->replicas_count,
                                               .isr = p->isr,
                                               .isr_count = p->isr_count};
+        picture_failed(c, p, &list[i]);
     }
     struct metadata_topic t = {.name = e->topic,
                                .id = e->topic_id,

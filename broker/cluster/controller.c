@@ -160,6 +160,7 @@ static void controller_resign(struct step *s)
     model_clear(s->c);
     names_clear(s->c);
     s->c->want_topics = s->c->want_growth = s->c->want_deletions = s->c->want_elections = false;
+    s->c->want_log_dirs = false;
     controller_elect(s);
 }
 
@@ -327,6 +328,9 @@ void controller_next(struct step *s)
     } else if (c->want_growth) {
         c->want_growth = false;
         growth_begin(s);
+    } else if (c->want_log_dirs) {
+        c->want_log_dirs = false;
+        log_dirs_begin(s);
     } else if (c->want_elections) {
         c->want_elections = false;
         elections_begin(s);
@@ -360,6 +364,7 @@ static void on_watch(struct step *s, const char *path)
     }
     c->want_topics = c->want_topics || strcmp(path, ZNODE_TOPICS) == 0;
     c->want_deletions = c->want_deletions || strcmp(path, ZNODE_DELETE_TOPICS) == 0;
+    c->want_log_dirs = c->want_log_dirs || strcmp(path, ZNODE_LOG_DIR_EVENTS) == 0;
     if (is_idle(c)) {
         controller_next(s);
     }
@@ -376,14 +381,18 @@ static void on_answer(struct step *s, const struct controller_event *e)
         deletions_answer(s, t, e);
         return;
     }
+    bool failed = false;
     for (int32_t i = 0; i < e->partitions_count; i++) {
         struct controller_partition *p = &t->partitions[e->partitions[i]];
         for (int32_t k = 0; e->errs[i] != ERR_OK && k < p->replicas_count; k++) {
             if (p->replicas[k] == e->broker && !p->failed[k]) {
-                p->failed[k] = true;
-                c->want_elections = true;
+                p->failed[k] = failed = true;
             }
         }
+    }
+    if (failed) {
+        c->want_elections = true;
+        tell_metadata(s, t, false); // a replica is offline now, whoever leads
     }
     if (is_idle(c) && c->want_elections) {
         controller_next(s);

@@ -8,7 +8,8 @@
 //   STANDBY  another broker is the controller; a watch on /controller tells when it is gone
 //   ELECTING reads /controller and /controller_epoch, claims both in one multi
 //   LOADING  reads brokers, topics, assignments and partition states, and has every broker told
-//   ACTIVE   works on one task at a time: new topics, topics that grow, deletions, partitions without a leader
+//   ACTIVE   works on one task at a time: new topics, topics that grow, deletions, failed log directories, partitions
+//            without a leader
 //   FAILED   an operation had an outcome that cannot be: nothing more is decided until the broker starts again
 //
 // What always holds:
@@ -59,7 +60,7 @@ struct controller_partition {
     int32_t controller_epoch;
     int32_t version; // of the znode: the partition epoch
     // Private to the controller.
-    bool *failed; // by place in replicas: the broker could not take it (failed log directory)
+    bool *failed; // by place in replicas: the broker cannot take it (failed log directory)
     bool touched; // by the task at work
 };
 

@@ -23,6 +23,7 @@ static void load_finish(struct step *s)
             tell_metadata(s, t, false);
         }
     }
+    c->want_log_dirs = true;
     c->want_elections = true;
     c->want_deletions = true;
     create_begin(s);

@@ -217,6 +217,16 @@ void tell_leader_and_isr(struct step *s, const struct controller_topic *t, bool 
     }
 }
 
+void tell_broker(struct step *s, int32_t broker)
+{
+    struct controller_topic *t, *next;
+    HASH_ITER (hh, s->c->topics, t, next) {
+        if (!t->deleting && model_broker_live(s->c, broker)) {
+            tell_replicas(s, CONTROLLER_LEADER_AND_ISR, t, broker, false);
+        }
+    }
+}
+
 int32_t tell_stop_replica(struct step *s, const struct controller_topic *t, bool erase)
 {
     int32_t told = 0;

@@ -70,6 +70,7 @@ struct controller {
     bool want_topics;    // /brokers/topics has changed
     bool want_growth;    // the node of some topic has changed
     bool want_deletions; // /admin/delete_topics has changed
+    bool want_log_dirs;  // /log_dir_event_notification has changed
     bool want_elections; // some partition may be without a live leader
     // The deletion at work.
     int32_t replica_round; // which replica of each partition goes offline now
@@ -125,6 +126,8 @@ struct slice partition_state_data(struct step *s, const struct znode_partition_s
 
 // Tells each live broker that has a replica about the touched partitions of the topic (or all of them).
 void tell_leader_and_isr(struct step *s, const struct controller_topic *t, bool only_touched, bool is_new);
+// Tells one broker about all it has a replica of; nothing when it is not live.
+void tell_broker(struct step *s, int32_t broker);
 // Answers how many brokers were told.
 int32_t tell_stop_replica(struct step *s, const struct controller_topic *t, bool erase);
 // Tells every live broker; topic NULL: only who lives.
@@ -137,6 +140,7 @@ void topics_begin(struct step *s);    // controller_create.c: new names in /brok
 void create_begin(struct step *s);    // controller_create.c: states for partitions without one
 void growth_begin(struct step *s);    // controller_grow.c: topics whose node has changed
 void elections_begin(struct step *s); // controller_elect.c
+void log_dirs_begin(struct step *s);  // controller_log_dirs.c: brokers whose log directories have failed
 void deletions_begin(struct step *s); // controller_delete.c
 void deletions_answer(struct step *s, struct controller_topic *t, const struct controller_event *e);
 

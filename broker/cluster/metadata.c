@@ -67,7 +67,8 @@ static struct topic_blob *topic_new(const struct metadata_topic *from)
 {
     size_t ids = 0;
     for (int32_t i = 0; i < from->partitions_count; i++) {
-        ids += (size_t)from->partitions[i].replicas_count + (size_t)from->partitions[i].isr_count;
+        const struct metadata_partition *p = &from->partitions[i];
+        ids += (size_t)p->replicas_count + (size_t)p->isr_count + (size_t)p->failed_count;
     }
     size_t partitions = (size_t)from->partitions_count * sizeof *from->partitions;
     size_t name = strlen(from->name) + 1;
@@ -82,6 +83,7 @@ static struct topic_blob *topic_new(const struct metadata_topic *from)
         t->partitions[i] = *p;
         t->partitions[i].replicas = ids_copy(&room, p->replicas, p->replicas_count);
         t->partitions[i].isr = ids_copy(&room, p->isr, p->isr_count);
+        t->partitions[i].failed = ids_copy(&room, p->failed, p->failed_count);
     }
     t->topic.name = memcpy(room, from->name, name);
     return t;

@@ -33,6 +33,8 @@ struct metadata_partition {
     int32_t replicas_count;
     int32_t *isr;
     int32_t isr_count;
+    int32_t *failed; // replicas whose log directory has failed; their brokers may live
+    int32_t failed_count;
 };
 
 struct metadata_topic {

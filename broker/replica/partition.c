@@ -166,10 +166,26 @@ void partition_fail(struct partition *p, const char *doing, enum err err)
     partition_wake_all(p, &woken);
     mutex_unlock(&p->state_mu);
     wake_list_post(&woken);
-    if (first) {
+    if (first && err != ERR_FAILED) { // else the log, or its directory, has said why
         log_error("replica", "%s-%d is out of service: %s failed: %s; it comes back with a restart", p->topic,
                   (int)p->index, doing, err_text(err));
     }
+}
+
+void partition_go_offline(struct partition *p)
+{
+    partition_fail(p, "an earlier operation", ERR_FAILED);
+}
+
+struct log_dir *partition_directory(struct partition *p)
+{
+    struct log *log = partition_log_enter(p);
+    if (log == NULL) {
+        return NULL;
+    }
+    struct log_dir *dir = log_directory(log);
+    partition_log_leave(p);
+    return dir;
 }
 
 bool partition_log_broken(enum err err)
@@ -182,7 +198,7 @@ enum err partition_check_leader(const struct partition *p)
     if (p->ended) {
         return ERR_NOT_LEADER;
     }
-    if (p->failed) {
+    if (p->failed || log_failed(p->log)) {
         return ERR_FAILED;
     }
     return p->leader ? ERR_OK : ERR_NOT_LEADER;

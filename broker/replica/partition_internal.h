@@ -75,7 +75,7 @@ int64_t partition_stable_offset(const struct partition *p, const struct log *log
 // Nothing when it is there already. bytes: what becomes readable, PARTITION_WAKE_ALL when that is not known.
 void partition_raise_watermark(struct partition *p, struct log *log, int64_t high_watermark, int64_t bytes,
                                struct wake_list *woken);
-// ERR_OK, NOT_LEADER, FAILED.
+// ERR_OK, NOT_LEADER, FAILED. The log is kept alive by the caller unless the partition has ended.
 enum err partition_check_leader(const struct partition *p);
 // Those and FENCED_EPOCH, UNKNOWN_EPOCH. An epoch below zero means the client does not know one.
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch);

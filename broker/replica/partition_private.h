@@ -23,6 +23,11 @@ void partition_unlead(struct partition *p);
 // Then the log is closed, or with erase its folder renamed for deletion.
 enum err partition_end(struct partition *p, bool erase) WARN_UNUSED;
 
+// The log directory it lies in; NULL when it has ended. [any]
+struct log_dir *partition_directory(struct partition *p);
+// Its directory is out of service: who waits is woken with ERR_FAILED.
+void partition_go_offline(struct partition *p);
+
 // Background work [disk]. All are no-ops on a partition that has ended.
 void partition_retain(struct partition *p, int64_t now_ms);
 void partition_expire_producers(struct partition *p, int64_t now_ms);

@@ -11,6 +11,7 @@
 
 #include "base/logging.h"
 #include "broker/replica/background.h"
+#include "broker/replica/loading.h"
 #include "broker/replica/log_settings.h"
 #include "broker/replica/partition_private.h"
 
@@ -22,7 +23,7 @@ struct replica_key {
 
 struct replica {
     struct replica_key key;
-    struct partition *partition;
+    struct partition *partition; // NULL: offline, its log could not be opened or made
     UT_hash_handle hh;
 };
 
@@ -38,11 +39,16 @@ enum task {
 
 #define SWEEP_INTERVAL_MS 1000 // how soon after its delay a renamed file goes
 
+struct managed_dir;
+
 struct replica_manager {
     struct replica_manager_options options;
     pthread_rwlock_t table_lock;
     struct replica *table;
     struct background tasks[TASK_COUNT];
+    struct managed_dir *dirs;
+    struct mutex control_mu; // rank of a log's list: held while something is posted
+    struct loop *control;    // NULL before the start and after the stop
 };
 
 static bool key_make(struct slice topic, int32_t partition, struct replica_key *key)
@@ -73,128 +79,148 @@ enum err replica_manager_find(struct replica_manager *m, struct slice topic, int
     }
     pthread_rwlock_rdlock(&m->table_lock);
     struct replica *r = replica_find(m, &key);
-    if (r != NULL) {
+    enum err err = r == NULL ? ERR_NOT_LEADER : r->partition == NULL ? ERR_FAILED : ERR_OK;
+    if (err == ERR_OK) {
         *out = r->partition;
         partition_ref(*out);
     }
     pthread_rwlock_unlock(&m->table_lock);
-    return r == NULL ? ERR_NOT_LEADER : ERR_OK;
+    return err;
+}
+
+// Puts it into the table, in the place of one that was offline. [control]
+static enum err replica_put(struct replica_manager *m, const char *topic, int32_t partition, struct partition *p)
+{
+    struct replica_key key;
+    struct replica *r = NULL;
+    bool fits = key_make(slice_str(topic), partition, &key);
+    pthread_rwlock_wrlock(&m->table_lock);
+    r = fits ? replica_find(m, &key) : NULL; // a folder's name is never longer than a topic's may be
+    if (r == NULL && (r = calloc(1, sizeof *r)) != NULL) {
+        r->key = key;
+        HASH_ADD_KEYPTR(hh, m->table, r->key.bytes, r->key.len, r);
+    }
+    if (r != NULL) {
+        r->partition = p;
+    }
+    pthread_rwlock_unlock(&m->table_lock);
+    return r == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
 // Takes the log over, also on failure.
 static enum err replica_add(struct replica_manager *m, struct log *log, struct partition **out)
 {
-    struct replica *r = calloc(1, sizeof *r);
-    enum err err = r == NULL ? ERR_NO_MEMORY : partition_new(log, m->options.pool, &r->partition);
+    enum err err = partition_new(log, m->options.pool, out);
     if (err != ERR_OK) {
-        free(r);
         enum err closed = log_close(log);
         return closed == ERR_OK ? err : closed;
     }
-    bool fits = key_make(slice_str(log_topic(log)), log_partition(log), &r->key);
-    (void)fits; // a folder's name is never longer than a topic's may be
-    *out = r->partition;
-    pthread_rwlock_wrlock(&m->table_lock);
-    HASH_ADD_KEYPTR(hh, m->table, r->key.bytes, r->key.len, r);
-    pthread_rwlock_unlock(&m->table_lock);
+    err = replica_put(m, partition_topic(*out), partition_index(*out), *out);
+    if (err != ERR_OK) {
+        enum err closed = partition_end(*out, false);
+        partition_unref(*out);
+        return closed == ERR_OK ? err : closed;
+    }
     return ERR_OK;
+}
+
+// One that was found at the start. The same partition in two directories has to be sorted out by hand, as in Kafka: a
+// broker died between the two renames of a move.
+static enum err replica_loaded(void *ctx, struct log *log)
+{
+    struct replica_manager *m = ctx;
+    struct partition *p;
+    if (replica_manager_find(m, slice_str(log_topic(log)), log_partition(log), &p) != ERR_OK) {
+        return replica_add(m, log, &p);
+    }
+    log_error("replica",
+              "%s-%d lies in %s and in %s: move one of the two folders away, that of a disk that has failed lately",
+              log_topic(log), (int)log_partition(log), log_dir_path(partition_directory(p)),
+              log_dir_path(log_directory(log)));
+    partition_unref(p);
+    enum err closed = log_close(log);
+    return closed == ERR_OK ? ERR_EXISTS : closed;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Loading
+// Log directories that fail
 
-struct load_item {
-    struct pool_job job; // first
+// Of a directory the manager looks after.
+struct managed_dir {
+    struct mailbox_item failed; // first: posted to the control loop once it has failed
     struct replica_manager *manager;
-    char topic[TOPIC_NAME_MAX + 1];
-    int32_t partition;
-    struct log *log;
-    enum err err;
+    struct log_dir *dir; // NULL: it could not be opened
+    bool posted;         // under control_mu
 };
 
-struct load_list {
-    struct replica_manager *manager;
-    struct load_item **items;
-    size_t count;
-    size_t cap;
-};
-
-static enum err load_found(void *ctx, const char *topic, int32_t partition)
+static void dir_offline(struct replica_manager *m, struct log_dir *dir)
 {
-    struct load_list *list = ctx;
-    if (list->count == list->cap) {
-        size_t cap = list->cap == 0 ? 64 : list->cap * 2;
-        struct load_item **grown = realloc(list->items, cap * sizeof(struct load_item *));
-        if (grown == NULL) {
-            return ERR_NO_MEMORY;
+    struct replica *r, *next;
+    int32_t offline = 0;
+    pthread_rwlock_rdlock(&m->table_lock);
+    HASH_ITER (hh, m->table, r, next) {
+        if (r->partition != NULL && partition_directory(r->partition) == dir) {
+            partition_go_offline(r->partition);
+            offline++;
         }
-        list->items = grown;
-        list->cap = cap;
     }
-    struct load_item *item = calloc(1, sizeof *item);
-    if (item == NULL) {
+    pthread_rwlock_unlock(&m->table_lock);
+    log_warn("replica", "%d partitions are offline with %s", (int)offline, log_dir_path(dir));
+}
+
+static void dir_failed_on_control(struct mailbox_item *item)
+{
+    struct managed_dir *d = (struct managed_dir *)item;
+    struct replica_manager *m = d->manager;
+    dir_offline(m, d->dir);
+    if (m->options.dir_failed != NULL) {
+        m->options.dir_failed(m->options.dir_failed_ctx);
+    }
+}
+
+// Once, and only while there is a control loop: replica_manager_start looks for those that have failed by then.
+static void dir_report(struct managed_dir *d)
+{
+    struct replica_manager *m = d->manager;
+    mutex_lock(&m->control_mu);
+    if (m->control != NULL && !d->posted) {
+        d->posted = true;
+        loop_post(m->control, &d->failed);
+    }
+    mutex_unlock(&m->control_mu);
+}
+
+static void on_dir_fail(void *ctx)
+{
+    dir_report(ctx);
+}
+
+static enum err dirs_watch(struct replica_manager *m)
+{
+    int32_t n = log_dirs_count(m->options.dirs);
+    m->dirs = calloc((size_t)n, sizeof *m->dirs);
+    if (m->dirs == NULL) {
         return ERR_NO_MEMORY;
     }
-    item->manager = list->manager;
-    item->partition = partition;
-    memcpy(item->topic, topic, strnlen(topic, TOPIC_NAME_MAX));
-    list->items[list->count++] = item;
+    for (int32_t i = 0; i < n; i++) {
+        struct managed_dir *d = &m->dirs[i];
+        d->failed.run = dir_failed_on_control;
+        d->manager = m;
+        d->dir = log_dirs_at(m->options.dirs, i);
+        if (d->dir != NULL) {
+            log_dir_on_fail(d->dir, on_dir_fail, d);
+        }
+    }
     return ERR_OK;
 }
 
-static void load_one(struct pool_job *job)
+static void dirs_report_failed(struct replica_manager *m)
 {
-    struct load_item *item = (struct load_item *)job;
-    struct log_config config;
-    log_config_init(&config); // the controller tells the topic's own before anything is written
-    config.producer_id_expiration_ms = item->manager->options.producer_id_expiration_ms;
-    item->err = log_open(item->manager->options.dir, item->topic, item->partition, &config, &item->log);
-}
-
-static enum err load_in_parallel(struct replica_manager *m, struct load_list *list)
-{
-    struct pool *pool;
-    enum err err = pool_new(m->options.recovery_threads, &pool);
-    if (err != ERR_OK) {
-        return err;
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        list->items[i]->job.run = load_one;
-        pool_submit(pool, &list->items[i]->job);
-    }
-    pool_free(pool); // runs them all
-    for (size_t i = 0; i < list->count; i++) {
-        struct load_item *item = list->items[i];
-        struct partition *ignored;
-        if (item->err == ERR_OK) {
-            item->err = replica_add(m, item->log, &ignored);
-        }
-        if (item->err != ERR_OK) {
-            log_error("replica", "%s-%d cannot be loaded: %s", item->topic, (int)item->partition, err_text(item->err));
-            err = item->err;
+    for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
+        if (m->dirs[i].dir != NULL && !log_dirs_online(m->options.dirs, i)) {
+            dir_report(&m->dirs[i]);
         }
     }
-    return err;
-}
-
-static enum err load_all(struct replica_manager *m)
-{
-    struct load_list list = {.manager = m};
-    int64_t began_us = os_mono_us(m->options.os);
-    enum err err = log_dir_scan(m->options.dir, load_found, &list);
-    if (err == ERR_OK && list.count > 0) {
-        err = load_in_parallel(m, &list);
-    }
-    if (err == ERR_OK) {
-        log_info("replica", "loaded %zu logs from %s in %lld ms (%s stop)", list.count, log_dir_path(m->options.dir),
-                 (long long)((os_mono_us(m->options.os) - began_us) / 1000),
-                 log_dir_was_clean(m->options.dir) ? "clean" : "first start or unclean");
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        free(list.items[i]);
-    }
-    free(list.items);
-    return err;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -206,30 +232,66 @@ static struct partition *partition_known(struct replica_manager *m, const char *
     return replica_manager_find(m, slice_str(topic), partition, &p) == ERR_OK ? p : NULL;
 }
 
+// In the directory with the fewest; in the next best when that one fails now.
+static enum err log_create_somewhere(struct replica_manager *m, const struct cluster_partition_state *s,
+                                     const struct log_config *config, struct log **out)
+{
+    enum err err = ERR_FAILED;
+    struct log_dir *dir;
+    while (err != ERR_OK && (dir = log_dirs_place(m->options.dirs)) != NULL) {
+        err = log_create(dir, s->topic, s->partition, &s->topic_id, config, out);
+        if (err == ERR_NO_MEMORY || err == ERR_AGAIN || err == ERR_EXISTS || err == ERR_INVALID) {
+            break;
+        }
+        if (err != ERR_OK) {
+            log_dir_fail(dir, err, s->topic, "making a log");
+        }
+    }
+    return err;
+}
+
+// A replica that existed may lie in a directory that is offline: a new, empty log in another one would pass for it.
+static enum err partition_create(struct replica_manager *m, const struct cluster_partition_state *s,
+                                 const struct log_config *config, struct partition **out)
+{
+    struct log *log;
+    int32_t offline = log_dirs_count(m->options.dirs) - log_dirs_online_count(m->options.dirs);
+    if (!s->is_new && offline > 0) {
+        log_error("replica", "%s-%d is not made anew while %d log directories are offline", s->topic, (int)s->partition,
+                  (int)offline);
+        return ERR_FAILED;
+    }
+    enum err err = log_create_somewhere(m, s, config, &log);
+    if (err == ERR_OK) {
+        err = replica_add(m, log, out);
+    }
+    if (err != ERR_OK) {
+        log_error("replica", "%s-%d cannot be created: %s", s->topic, (int)s->partition, err_text(err));
+        return err;
+    }
+    partition_ref(*out);
+    return ERR_OK;
+}
+
 static enum err partition_open(struct replica_manager *m, const struct cluster_partition_state *s,
                                const struct log_config *config, struct partition **out)
 {
     *out = partition_known(m, s->topic, s->partition);
-    if (*out != NULL) {
-        if (!uuid_is_zero(partition_topic_id(*out)) && !uuid_equal(partition_topic_id(*out), &s->topic_id)) {
-            log_error("replica", "%s-%d on disk belongs to another topic of that name; it stays out of service",
-                      s->topic, (int)s->partition);
-            partition_unref(*out);
-            return ERR_INVALID;
-        }
-        return ERR_OK;
+    if (*out == NULL) {
+        enum err err = partition_create(m, s, config, out);
+        return err == ERR_FAILED && replica_put(m, s->topic, s->partition, NULL) != ERR_OK ? ERR_NO_MEMORY : err;
     }
-    struct log *log;
-    enum err err = log_create(m->options.dir, s->topic, s->partition, &s->topic_id, config, &log);
-    if (err == ERR_OK) {
-        err = replica_add(m, log, out);
+    if (!uuid_is_zero(partition_topic_id(*out)) && !uuid_equal(partition_topic_id(*out), &s->topic_id)) {
+        log_error("replica", "%s-%d on disk belongs to another topic of that name; it stays out of service", s->topic,
+                  (int)s->partition);
+        partition_unref(*out);
+        return ERR_INVALID;
     }
-    if (err == ERR_OK) {
-        partition_ref(*out);
-    } else {
-        log_error("replica", "%s-%d cannot be created: %s", s->topic, (int)s->partition, err_text(err));
+    if (log_dir_state(partition_directory(*out)) == LOG_DIR_OFFLINE) {
+        partition_unref(*out);
+        return ERR_FAILED;
     }
-    return err;
+    return ERR_OK;
 }
 
 static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
@@ -270,15 +332,18 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bo
     if (!key_make(slice_str(topic), partition, &key)) {
         return ERR_NOT_FOUND;
     }
-    pthread_rwlock_wrlock(&m->table_lock);
-    struct replica *r = replica_find(m, &key);
-    if (r != NULL && erase) {
-        HASH_DEL(m->table, r);
-    }
-    pthread_rwlock_unlock(&m->table_lock);
+    struct replica *r = replica_find(m, &key); // nobody else changes the table
     if (r == NULL) {
         return ERR_OK; // nothing to remove: the end it asks for
     }
+    if (r->partition == NULL || log_dir_state(partition_directory(r->partition)) == LOG_DIR_OFFLINE) {
+        return ERR_FAILED;
+    }
+    pthread_rwlock_wrlock(&m->table_lock);
+    if (erase) {
+        HASH_DEL(m->table, r);
+    }
+    pthread_rwlock_unlock(&m->table_lock);
     if (!erase) {
         partition_unlead(r->partition);
         return ERR_OK;
@@ -307,7 +372,8 @@ static int size_order(const void *a, const void *b)
     return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
-static enum err sizes_list(struct replica_manager *m, struct arena *a, struct replica_dir *out)
+static enum err sizes_list(struct replica_manager *m, struct arena *a, const struct log_dir *dir,
+                           struct replica_dir *out)
 {
     enum err err = ERR_OK;
     struct replica *r, *next;
@@ -315,8 +381,8 @@ static enum err sizes_list(struct replica_manager *m, struct arena *a, struct re
     out->replicas = arena_array(a, HASH_COUNT(m->table), sizeof *out->replicas);
     err = out->replicas == NULL ? ERR_NO_MEMORY : ERR_OK;
     HASH_ITER (hh, m->table, r, next) {
-        if (err != ERR_OK) {
-            break;
+        if (err != ERR_OK || r->partition == NULL || partition_directory(r->partition) != dir) {
+            continue;
         }
         struct replica_size *s = &out->replicas[out->replicas_count++];
         s->topic = arena_strdup(a, partition_topic(r->partition));
@@ -331,19 +397,32 @@ static enum err sizes_list(struct replica_manager *m, struct arena *a, struct re
     return err;
 }
 
-enum err replica_manager_describe(struct replica_manager *m, struct arena *a, struct replica_dir *out)
+static enum err dir_describe(struct replica_manager *m, struct arena *a, int32_t i, struct replica_dir *out)
 {
-    const char *path = log_dir_path(m->options.dir);
+    const char *path = log_dirs_path(m->options.dirs, i);
     struct statvfs fs;
     *out = (struct replica_dir){.total_bytes = -1, .usable_bytes = -1};
-    char *absolute = realpath(path, NULL);
-    out->path = arena_strdup(a, absolute == NULL ? path : absolute);
-    free(absolute);
+    out->path = arena_strdup(a, path);
+    out->offline = !log_dirs_online(m->options.dirs, i);
+    if (out->path == NULL || out->offline) {
+        return out->path == NULL ? ERR_NO_MEMORY : ERR_OK;
+    }
     if (statvfs(path, &fs) == 0) {
         out->total_bytes = (int64_t)(fs.f_blocks * fs.f_frsize);
         out->usable_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
     }
-    return out->path == NULL ? ERR_NO_MEMORY : sizes_list(m, a, out);
+    return sizes_list(m, a, log_dirs_at(m->options.dirs, i), out);
+}
+
+enum err replica_manager_describe(struct replica_manager *m, struct arena *a, struct replica_dir **out, int32_t *count)
+{
+    *count = log_dirs_count(m->options.dirs);
+    *out = arena_array(a, (size_t)*count, sizeof **out);
+    enum err err = *out == NULL ? ERR_NO_MEMORY : ERR_OK;
+    for (int32_t i = 0; i < *count && err == ERR_OK; i++) {
+        err = dir_describe(m, a, i, &(*out)[i]);
+    }
+    return err;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -359,8 +438,10 @@ static void for_each(struct replica_manager *m, void (*fn)(struct partition *p, 
     struct replica *r, *next;
     if (all != NULL) {
         HASH_ITER (hh, m->table, r, next) {
-            partition_ref(r->partition);
-            all[i++] = r->partition;
+            if (r->partition != NULL) {
+                partition_ref(r->partition);
+                all[i++] = r->partition;
+            }
         }
     }
     pthread_rwlock_unlock(&m->table_lock);
@@ -392,16 +473,23 @@ static void round_expire(void *ctx)
 static void round_checkpoint(void *ctx)
 {
     struct replica_manager *m = ctx;
-    enum err err = log_dir_checkpoint(m->options.dir);
-    if (err != ERR_OK) {
-        log_error("replica", "checkpoints of %s cannot be written: %s", log_dir_path(m->options.dir), err_text(err));
+    for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
+        enum err err =
+            log_dirs_online(m->options.dirs, i) ? log_dir_checkpoint(log_dirs_at(m->options.dirs, i)) : ERR_OK;
+        if (err != ERR_OK && err != ERR_FAILED) { // no descriptor or memory; a failure has said so itself
+            log_warn("replica", "checkpoints of %s have to wait: %s", log_dirs_path(m->options.dirs, i), err_text(err));
+        }
     }
 }
 
 static void round_sweep(void *ctx)
 {
     struct replica_manager *m = ctx;
-    log_dir_sweep(m->options.dir, os_mono_us(m->options.os) / 1000);
+    for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
+        if (log_dirs_online(m->options.dirs, i)) {
+            log_dir_sweep(log_dirs_at(m->options.dirs, i), os_mono_us(m->options.os) / 1000);
+        }
+    }
 }
 
 enum err replica_manager_open(const struct replica_manager_options *o, struct replica_manager **out)
@@ -411,6 +499,7 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
         return ERR_NO_MEMORY;
     }
     m->options = *o;
+    mutex_init(&m->control_mu, MUTEX_RANK_LOG_LIST);
     if (pthread_rwlock_init(&m->table_lock, NULL) != 0) {
         free(m);
         return ERR_NO_MEMORY;
@@ -421,7 +510,18 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     background_init(&m->tasks[TASK_HIGH_WATERMARK], o->pool, o->high_watermark_checkpoint_ms, round_checkpoint, m);
     background_init(&m->tasks[TASK_EXPIRE_PRODUCERS], o->pool, o->producer_expiry_check_ms, round_expire, m);
     background_init(&m->tasks[TASK_SWEEP], o->pool, SWEEP_INTERVAL_MS, round_sweep, m);
-    enum err err = load_all(m);
+    enum err err = dirs_watch(m);
+    if (err == ERR_OK) {
+        err = loading_run(&(struct loading){.os = o->os,
+                                            .dirs = o->dirs,
+                                            .threads_per_dir = o->recovery_threads,
+                                            .producer_id_expiration_ms = o->producer_id_expiration_ms,
+                                            .loaded = replica_loaded,
+                                            .ctx = m});
+    }
+    if (err == ERR_OK && log_dirs_online_count(o->dirs) == 0) {
+        err = ERR_FAILED;
+    }
     if (err != ERR_OK) {
         enum err closed = replica_manager_close(m);
         return closed == ERR_NO_MEMORY ? closed : err;
@@ -437,6 +537,10 @@ void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id)
 
 enum err replica_manager_start(struct replica_manager *m, struct loop *control)
 {
+    mutex_lock(&m->control_mu);
+    m->control = control;
+    mutex_unlock(&m->control_mu);
+    dirs_report_failed(m);
     for (int i = 0; i < TASK_COUNT; i++) {
         bool initial = i == TASK_RETENTION || i == TASK_FLUSH || i == TASK_CHECKPOINT;
         int64_t delay = initial ? m->options.initial_delay_ms : m->tasks[i].interval_ms;
@@ -450,9 +554,24 @@ enum err replica_manager_start(struct replica_manager *m, struct loop *control)
 
 void replica_manager_stop(struct replica_manager *m)
 {
+    mutex_lock(&m->control_mu);
+    m->control = NULL;
+    mutex_unlock(&m->control_mu);
     for (int i = 0; i < TASK_COUNT; i++) {
         background_stop(&m->tasks[i]);
     }
+}
+
+static enum err replica_close(struct partition *p)
+{
+    bool offline = log_dir_state(partition_directory(p)) == LOG_DIR_OFFLINE;
+    enum err err = partition_end(p, false);
+    if (err != ERR_OK && !offline) {
+        log_error("replica", "%s-%d was not closed cleanly: %s", partition_topic(p), (int)partition_index(p),
+                  err_text(err));
+    }
+    partition_unref(p);
+    return err;
 }
 
 enum err replica_manager_close(struct replica_manager *m)
@@ -464,15 +583,18 @@ enum err replica_manager_close(struct replica_manager *m)
     struct replica *r, *next;
     HASH_ITER (hh, m->table, r, next) {
         HASH_DEL(m->table, r);
-        enum err err = partition_end(r->partition, false);
-        if (err != ERR_OK) {
-            log_error("replica", "%s-%d was not closed cleanly: %s", partition_topic(r->partition),
-                      (int)partition_index(r->partition), err_text(err));
+        if (r->partition != NULL && replica_close(r->partition) != ERR_OK) {
             result = ERR_FAILED;
         }
-        partition_unref(r->partition);
         free(r);
     }
+    for (int32_t i = 0; m->dirs != NULL && i < log_dirs_count(m->options.dirs); i++) {
+        if (m->dirs[i].dir != NULL) {
+            log_dir_on_fail(m->dirs[i].dir, NULL, NULL);
+        }
+    }
+    free(m->dirs);
+    mutex_destroy(&m->control_mu);
     pthread_rwlock_destroy(&m->table_lock);
     free(m);
     return result;

@@ -7,13 +7,14 @@
 #define OTTLA_REPLICA_REPLICA_MANAGER_H
 
 #include "base/pool.h"
+#include "broker/replica/log_dirs.h"
 #include "broker/replica/partition.h"
 
 struct replica_manager;
 
 struct replica_manager_options {
     const struct os *os;
-    struct log_dir *dir; // opened and closed by the caller
+    struct log_dirs *dirs; // opened and closed by the caller
     struct pool *pool;
     int32_t broker_id;
     int recovery_threads;                 // num.recovery.threads.per.data.dir
@@ -24,10 +25,13 @@ struct replica_manager_options {
     int64_t flush_check_ms;               // log.flush.scheduler.interval.ms; INT64_MAX = never
     int64_t checkpoint_ms;                // log.flush.offset.checkpoint.interval.ms
     int64_t high_watermark_checkpoint_ms; // replica.high.watermark.checkpoint.interval.ms
+    // [control] Called for each directory that has gone offline, once its partitions answer ERR_FAILED. May be NULL.
+    void (*dir_failed)(void *ctx);
+    void *dir_failed_ctx;
 };
 
-// Loads every log of the directory (recovery threads in parallel); partitions answer only after the controller has
-// named this broker for them.
+// Loads every log of the directories (recovery threads in parallel); partitions answer only after the controller has
+// named this broker for them. ERR_FAILED: no directory could be loaded. ERR_EXISTS: a partition lies in two of them.
 enum err replica_manager_open(const struct replica_manager_options *o, struct replica_manager **out) WARN_UNUSED;
 // The id this broker got when it joined, where it was -1 before. Before anything can create partitions.
 void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id);
@@ -47,7 +51,7 @@ struct cluster_hooks replica_manager_hooks(struct replica_manager *m);
 enum err replica_manager_find(struct replica_manager *m, struct slice topic, int32_t partition,
                               struct partition **out) WARN_UNUSED; // [any]
 
-// The log directory and what lies in it.
+// A log directory and what lies in it.
 struct replica_size {
     const char *topic;
     int32_t partition;
@@ -55,13 +59,14 @@ struct replica_size {
 };
 struct replica_dir {
     const char *path;              // absolute
+    bool offline;                  // nothing more is known then
     int64_t total_bytes;           // of its file system; -1 = unknown
     int64_t usable_bytes;          // likewise
     struct replica_size *replicas; // by topic and number
     int32_t replicas_count;
 };
-// In the arena. ERR_NO_MEMORY.
-enum err replica_manager_describe(struct replica_manager *m, struct arena *a,
-                                  struct replica_dir *out) WARN_UNUSED; // [any] [disk]
+// All of them, in the order of log.dirs; in the arena. ERR_NO_MEMORY.
+enum err replica_manager_describe(struct replica_manager *m, struct arena *a, struct replica_dir **out,
+                                  int32_t *count) WARN_UNUSED; // [any] [disk]
 
 #endif

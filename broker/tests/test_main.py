@@ -157,6 +157,35 @@ class Life(unittest.TestCase):
         # A start that was refused takes nothing from the directory.
         self.assertTrue(os.path.exists(os.path.join(self.dir, ".kafka_cleanshutdown")))
 
+    def test_several_directories(self):
+        a, b = (os.path.join(self.temporary.name, n) for n in "ab")
+        broker = Broker(f"{a}, {b}")
+        self.addCleanup(broker.release)
+        self.assertEqual(broker.ready.group(5), f"{a}, {b}")
+        self.assertEqual(broker.stop()[0], 0)
+        for directory in (a, b):
+            self.assertIn("broker.id=1001", pathlib.Path(directory, "meta.properties").read_text())
+        self.assertFalse([n for n in os.listdir(b) if "znodes" in n])
+        # The tree is found wherever it lies; without its directory there is no start.
+        broker = Broker(f"{b},{a}")
+        self.addCleanup(broker.release)
+        self.assertEqual(broker.stop()[0], 0)
+        self.assertFalse([n for n in os.listdir(b) if "znodes" in n])
+        os.rename(a, a + "-away")
+        os.symlink("nowhere/at/all", a)
+        done = run("--override", f"log.dirs={b},{a}", "--override", "listeners=PLAINTEXT://127.0.0.1:0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the znodes of this cluster", done.stderr)
+        os.unlink(a)
+        os.rename(a + "-away", a)
+        # The other one can be missing.
+        os.rename(b, b + "-away")
+        os.symlink("nowhere/at/all", b)
+        broker = Broker(f"{b},{a}")
+        self.addCleanup(broker.release)
+        self.assertIsNotNone(broker.ready)
+        self.assertEqual(broker.stop()[0], 0)
+
     def test_configured_identity(self):
         broker = self.started("--override", "broker.id=5")
         self.assertEqual(broker.ready.group(4), "5")

@@ -56,7 +56,7 @@ static void test_reads(void **state)
     check_read("cluster\\.id=one\\\n    two\nbroker.id=\\u0031\\u0032\n", ERR_OK, 12, "onetwo", "");
     check_read("# cluster.id=no\\\nbroker.id=3\n", ERR_OK, 3, "", ""); // a comment has no next line
     check_read("cluster.id=a\ncluster.id=b\nother.key=x\n", ERR_OK, -1, "b", "");
-    check_read("version=1\nnode.id=1\n", ERR_CORRUPT, 0, NULL, NULL);
+    check_read("version=1\nnode.id=1\n", ERR_UNSUPPORTED, 0, NULL, NULL);
     check_read("version=x\n", ERR_CORRUPT, 0, NULL, NULL);
     check_read("broker.id=one\n", ERR_CORRUPT, 0, NULL, NULL);
     check_read("broker.id=99999999999\n", ERR_CORRUPT, 0, NULL, NULL);

@@ -7,6 +7,8 @@
 #include "base/tests/cmocka_all.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,17 +17,36 @@ enum {
     RIG_PARTITION_BYTES = 1024 * 1024,
     BATCH_HEADER_BYTES = 61,
     FRAME_MAX_BYTES = 64 * 1024 * 1024,
+    RIG_DIRS_MAX = 3,
 };
 
 // ---- the broker's side ----
 
-static void directory_open(struct api_rig *rig)
+static void directory_failed(void *ctx)
+{
+    struct api_rig *rig = ctx;
+    cluster_log_dir_failed(rig->cluster);
+}
+
+static void directories_open(struct api_rig *rig)
+{
+    char paths[RIG_DIRS_MAX][TEST_PATH_MAX_BYTES];
+    const char *list[RIG_DIRS_MAX] = {rig->dir};
+    for (int32_t i = 0; i < rig->dirs_count && rig->dirs_count > 1; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "log-%d", (int)i);
+        test_path(paths[i], rig->dir, name);
+        list[i] = paths[i];
+    }
+    assert_int_equal(log_dirs_open(os_real(), list, rig->dirs_count, &rig->log_dirs), ERR_OK);
+}
+
+static void replicas_open(struct api_rig *rig)
 {
     assert_int_equal(pool_new(2, &rig->pool), ERR_OK);
-    assert_int_equal(log_dir_open(os_real(), rig->dir, &rig->log_dir), ERR_OK);
     struct replica_manager_options o = {
         .os = os_real(),
-        .dir = rig->log_dir,
+        .dirs = rig->log_dirs,
         .pool = rig->pool,
         .broker_id = RIG_BROKER_ID,
         .recovery_threads = 1,
@@ -36,6 +57,8 @@ static void directory_open(struct api_rig *rig)
         .flush_check_ms = INT64_MAX,
         .checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
+        .dir_failed = directory_failed,
+        .dir_failed_ctx = rig,
     };
     assert_int_equal(replica_manager_open(&o, &rig->replicas), ERR_OK);
 }
@@ -104,13 +127,54 @@ static void cluster_join(struct api_rig *rig)
     assert_int_equal(fetch_sessions_new(os_real(), RIG_FETCH_SESSIONS, &rig->fetch_sessions), ERR_OK);
 }
 
+// A call on the control loop that is waited for.
+struct errand {
+    struct mailbox_item item; // first
+    void (*fn)(struct api_rig *rig);
+    struct api_rig *rig;
+    sem_t done;
+};
+
+static void errand_run(struct mailbox_item *item)
+{
+    struct errand *e = (struct errand *)item;
+    e->fn(e->rig);
+    sem_post(&e->done);
+}
+
+static void on_control(struct api_rig *rig, void (*fn)(struct api_rig *rig))
+{
+    struct errand e = {.item.run = errand_run, .fn = fn, .rig = rig};
+    sem_init(&e.done, 0, 0);
+    loop_post(cluster_loop(rig->cluster), &e.item);
+    sem_wait(&e.done);
+    sem_destroy(&e.done);
+}
+
+static void background_begin(struct api_rig *rig)
+{
+    assert_int_equal(replica_manager_start(rig->replicas, cluster_loop(rig->cluster)), ERR_OK);
+}
+
+static void background_end(struct api_rig *rig)
+{
+    replica_manager_stop(rig->replicas);
+}
+
 void api_rig_open(struct api_rig *rig)
 {
-    *rig = (struct api_rig){.dir = test_dir_new()};
+    api_rig_open_dirs(rig, 1);
+}
+
+void api_rig_open_dirs(struct api_rig *rig, int32_t count)
+{
+    *rig = (struct api_rig){.dir = test_dir_new(), .dirs_count = count};
     arena_init(&rig->arena, 256 * 1024 * 1024);
-    directory_open(rig);
+    directories_open(rig);
+    replicas_open(rig);
     listener_bind(rig);
     cluster_join(rig);
+    on_control(rig, background_begin);
     rig->options = (struct api_options){
         .broker_id = RIG_BROKER_ID,
         .fetch_max_bytes = 57671680,
@@ -138,10 +202,12 @@ void api_rig_close(struct api_rig *rig)
     loop_stop(rig->loop);
     producer_ids_free(rig->producer_ids);
     fetch_sessions_free(rig->fetch_sessions);
+    on_control(rig, background_end);
     cluster_close(rig->cluster);
-    assert_int_equal(replica_manager_close(rig->replicas), ERR_OK);
+    bool all_online = log_dirs_online_count(rig->log_dirs) == rig->dirs_count;
+    assert_int_equal(replica_manager_close(rig->replicas), all_online ? ERR_OK : ERR_FAILED);
     pool_free(rig->pool);
-    log_dir_close(rig->log_dir, true);
+    log_dirs_close(rig->log_dirs, true);
     loop_free(rig->loop);
     arena_release(&rig->arena);
     test_dir_remove(rig->dir);

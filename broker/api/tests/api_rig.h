@@ -15,7 +15,8 @@
 struct api_rig {
     char *dir;
     struct pool *pool;
-    struct log_dir *log_dir;
+    struct log_dirs *log_dirs;
+    int32_t dirs_count;
     struct replica_manager *replicas;
     struct loop *loop;
     struct listener *listener;
@@ -31,6 +32,8 @@ struct api_rig {
 };
 
 void api_rig_open(struct api_rig *rig);
+// With several log directories, log-0 and on below `dir`.
+void api_rig_open_dirs(struct api_rig *rig, int32_t count);
 void api_rig_close(struct api_rig *rig);
 
 int rig_connect(const struct api_rig *rig);

@@ -3,6 +3,7 @@
 // DescribeLogDirs and CreatePartitions over the wire.
 #include "base/tests/cmocka_all.h"
 #include "broker/api/tests/api_rig.h"
+#include <sched.h>
 #include <stdlib.h>
 
 static struct describe_log_dirs_response *describe(struct api_rig *rig, int fd, int16_t version,
@@ -86,6 +87,61 @@ static void test_what_is_asked_for(void **state)
     api_rig_close(&rig);
 }
 
+static const struct metadata_response_metadata_response_partition *metadata_of(struct api_rig *rig, int fd,
+                                                                               const char *topic)
+{
+    struct metadata_request_metadata_request_topic t;
+    struct metadata_request in;
+    metadata_request_init(&in);
+    metadata_request_metadata_request_topic_init(&t);
+    t.name = slice_str(topic);
+    in.topics = &t;
+    in.topics_count = 1;
+    struct metadata_response *out = rig_call(rig, fd, 3, 9, &in);
+    return out->topics[0].partitions;
+}
+
+static int16_t produce(struct api_rig *rig, int fd, const char *topic)
+{
+    struct produce_response *out = rig_call(rig, fd, 0, 9, rig_produce_request(rig, topic, "value", 1));
+    return out->responses[0].partition_responses[0].error_code;
+}
+
+static void test_a_directory_fails(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open_dirs(&rig, 2);
+    int fd = rig_connect(&rig);
+    rig_create_topic(&rig, fd, "a", 1); // in the first, on a tie
+    rig_create_topic(&rig, fd, "b", 1);
+    struct describe_log_dirs_response *out = describe(&rig, fd, 4, NULL, -1);
+    assert_int_equal(out->results_count, 2);
+    assert_true(slice_equal(out->results[1].topics[0].name, slice_str("b")));
+    assert_int_equal(produce(&rig, fd, "b"), KAFKA_ERROR_NONE);
+    log_dir_fail(log_dirs_at(rig.log_dirs, 1), ERR_IO, "b-0", "writing");
+    // At once, whatever the controller does: then there is no leader.
+    int16_t error = produce(&rig, fd, "b");
+    assert_true(error == KAFKA_ERROR_KAFKA_STORAGE_ERROR || error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    while (metadata_of(&rig, fd, "b")->leader_id != -1) {
+        sched_yield();
+    }
+    assert_int_equal(metadata_of(&rig, fd, "b")->error_code, KAFKA_ERROR_LEADER_NOT_AVAILABLE);
+    assert_int_equal(metadata_of(&rig, fd, "b")->offline_replicas_count, 1);
+    assert_int_equal(metadata_of(&rig, fd, "a")->offline_replicas_count, 0);
+    assert_int_equal(produce(&rig, fd, "b"), KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(produce(&rig, fd, "a"), KAFKA_ERROR_NONE); // the other goes on
+    out = describe(&rig, fd, 4, NULL, -1);
+    assert_int_equal(out->results[0].error_code, KAFKA_ERROR_NONE);
+    assert_int_equal(out->results[0].topics_count, 1);
+    assert_int_equal(out->results[1].error_code, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(out->results[1].topics_count, 0);
+    assert_int_equal(out->results[1].total_bytes, -1);
+    rig_create_topic(&rig, fd, "c", 2); // what is new has room in the first
+    assert_int_equal(produce(&rig, fd, "c"), KAFKA_ERROR_NONE);
+    api_rig_close(&rig);
+}
+
 static void test_growth(void **state)
 {
     (void)state;
@@ -109,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_what_is_asked_for),
+        cmocka_unit_test(test_a_directory_fails),
         cmocka_unit_test(test_growth),
     };
     return cmocka_run_group_tests_name("api/35_describe_log_dirs", tests, NULL, NULL);

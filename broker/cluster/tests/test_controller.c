@@ -172,6 +172,40 @@ static void test_failed_replica(void **state)
     rig_close(&r);
 }
 
+// A broker whose log directory has failed leaves a note; it is asked again what it has, and the note goes.
+static void test_failed_log_directory(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    char names[4][32];
+    rig_open(&r, 1);
+    arena_init(&a, 65536);
+    rig_create_topic(&r, "a", 1, 1);
+    rig_create(&r, "/log_dir_event_notification/log_dir_event_0000000000", "{\"version\":1,\"broker\":1,\"event\":1}");
+    rig_run(&r);
+    struct znode_partition_state s = rig_state(&r, "a", 0, &a);
+    assert_int_equal(s.leader, 1); // all is there: nothing changes
+    assert_int_equal(rig_children(&r, "/log_dir_event_notification", names, 4), 0);
+    r.refuse_leader = true;
+    rig_create(&r, "/log_dir_event_notification/log_dir_event_0000000001", "{\"version\":1,\"broker\":1,\"event\":1}");
+    rig_run(&r);
+    s = rig_state(&r, "a", 0, &a);
+    assert_int_equal(s.leader, -1);
+    assert_int_equal(s.leader_epoch, 1);
+    assert_int_equal(s.isr_count, 1);
+    assert_int_equal(r.told_leader, -1);
+    assert_int_equal(rig_children(&r, "/log_dir_event_notification", names, 4), 0);
+    rig_create(&r, "/log_dir_event_notification/log_dir_event_0000000002", "what is that");
+    rig_create(&r, "/log_dir_event_notification/log_dir_event_0000000003",
+               "{\"version\":1,\"broker\":9,\"event\":1}"); // of a broker that has gone
+    rig_run(&r);
+    assert_false(r.failed);
+    assert_int_equal(rig_children(&r, "/log_dir_event_notification", names, 4), 0);
+    arena_release(&a);
+    rig_close(&r);
+}
+
 static void test_held_deletion(void **state)
 {
     (void)state;
@@ -325,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_restart_changes_nothing),
         cmocka_unit_test(test_replicas_on_three_brokers),
         cmocka_unit_test(test_failed_replica),
+        cmocka_unit_test(test_failed_log_directory),
         cmocka_unit_test(test_held_deletion),
         cmocka_unit_test(test_mark_of_unknown_topic),
         cmocka_unit_test(test_standby),

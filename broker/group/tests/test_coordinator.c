@@ -16,7 +16,7 @@
 struct rig {
     char *dir;
     struct pool *pool;
-    struct log_dir *log_dir;
+    struct log_dirs *log_dirs;
     struct replica_manager *replicas;
     struct coordinator *groups;
     struct cluster_hooks hooks;
@@ -40,9 +40,9 @@ static void rig_start(struct rig *r)
 {
     const struct os *os = os_real();
     assert_int_equal(pool_new(2, &r->pool), ERR_OK);
-    assert_int_equal(log_dir_open(os, r->dir, &r->log_dir), ERR_OK);
+    assert_int_equal(log_dirs_open(os, (const char *const *)&r->dir, 1, &r->log_dirs), ERR_OK);
     struct replica_manager_options ro = {
-        .os = os, .dir = r->log_dir, .pool = r->pool, .broker_id = BROKER_ID, .recovery_threads = 1};
+        .os = os, .dirs = r->log_dirs, .pool = r->pool, .broker_id = BROKER_ID, .recovery_threads = 1};
     assert_int_equal(replica_manager_open(&ro, &r->replicas), ERR_OK);
     struct coordinator_options co = {.os = os, .replicas = r->replicas, .pool = r->pool, .required_acks = -1};
     co.commit_timeout_ms = 5000;
@@ -58,7 +58,7 @@ static void rig_stop(struct rig *r)
 {
     coordinator_close(r->groups);
     assert_int_equal(replica_manager_close(r->replicas), ERR_OK);
-    log_dir_close(r->log_dir, true);
+    log_dirs_close(r->log_dirs, true);
     pool_free(r->pool);
 }
 

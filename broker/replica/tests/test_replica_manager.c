@@ -4,7 +4,9 @@
 // after one that was none.
 #include "broker/replica/replica_manager.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,25 +14,25 @@
 #include "broker/replica/tests/scene.h"
 
 struct room {
-    char *path;
+    const char *paths[2];
+    int32_t paths_count;
     struct pool *pool;
-    struct log_dir *dir;
+    struct log_dirs *dirs;
     struct replica_manager *manager;
     struct cluster_hooks hooks;
     struct topic_config config;
     struct arena arena;
 };
 
-static void room_open(struct room *r, const char *path)
+static enum err room_try(struct room *r)
 {
-    *r = (struct room){.path = strdup(path)};
     arena_init(&r->arena, 1 << 20);
     topic_config_init(&r->config);
     assert_int_equal(pool_new(2, &r->pool), ERR_OK);
-    assert_int_equal(log_dir_open(os_real(), r->path, &r->dir), ERR_OK);
+    assert_int_equal(log_dirs_open(os_real(), r->paths, r->paths_count, &r->dirs), ERR_OK);
     struct replica_manager_options o = {
         .os = os_real(),
-        .dir = r->dir,
+        .dirs = r->dirs,
         .pool = r->pool,
         .broker_id = 1,
         .recovery_threads = 2,
@@ -41,18 +43,50 @@ static void room_open(struct room *r, const char *path)
         .checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
     };
-    assert_int_equal(replica_manager_open(&o, &r->manager), ERR_OK);
-    r->hooks = replica_manager_hooks(r->manager);
+    enum err err = replica_manager_open(&o, &r->manager);
+    if (err == ERR_OK) {
+        r->hooks = replica_manager_hooks(r->manager);
+    }
+    return err;
+}
+
+static void room_leave(struct room *r)
+{
+    log_dirs_close(r->dirs, true);
+    pool_free(r->pool);
+    arena_release(&r->arena);
+}
+
+static void room_open(struct room *r, const char *path)
+{
+    *r = (struct room){.paths = {path}, .paths_count = 1};
+    assert_int_equal(room_try(r), ERR_OK);
 }
 
 static void room_close(struct room *r)
 {
-    enum err err = replica_manager_close(r->manager);
-    assert_int_equal(err, ERR_OK);
-    log_dir_close(r->dir, true);
-    pool_free(r->pool);
-    arena_release(&r->arena);
-    free(r->path);
+    assert_int_equal(replica_manager_close(r->manager), ERR_OK);
+    room_leave(r);
+}
+
+// Two directories, a and b below dir.
+struct pair {
+    char *dir;
+    char a[TEST_PATH_MAX_BYTES];
+    char b[TEST_PATH_MAX_BYTES];
+};
+
+static void pair_new(struct pair *p)
+{
+    p->dir = test_dir_new();
+    test_path(p->a, p->dir, "a");
+    test_path(p->b, p->dir, "b");
+}
+
+static void room_open_pair(struct room *r, const struct pair *p)
+{
+    *r = (struct room){.paths = {p->a, p->b}, .paths_count = 2};
+    assert_int_equal(room_try(r), ERR_OK);
 }
 
 static struct uuid id_of(uint8_t n)
@@ -61,7 +95,7 @@ static struct uuid id_of(uint8_t n)
     return id;
 }
 
-static enum err tell(struct room *r, const char *topic, uint8_t id, int32_t partition, int32_t leader)
+static enum err tell_as(struct room *r, const char *topic, uint8_t id, int32_t partition, int32_t leader, bool is_new)
 {
     static const int32_t brokers[] = {1};
     struct cluster_partition_state s = {.topic = topic,
@@ -73,8 +107,14 @@ static enum err tell(struct room *r, const char *topic, uint8_t id, int32_t part
                                         .isr_count = 1,
                                         .replicas = brokers,
                                         .replicas_count = 1,
+                                        .is_new = is_new,
                                         .config = &r->config};
     return r->hooks.partition_changed(r->hooks.ctx, &s);
+}
+
+static enum err tell(struct room *r, const char *topic, uint8_t id, int32_t partition, int32_t leader)
+{
+    return tell_as(r, topic, id, partition, leader, true);
 }
 
 static enum err append(struct room *r, const char *topic, int32_t partition, int64_t *end)
@@ -128,7 +168,7 @@ static void test_reopen_after_a_clean_stop(void **state)
     assert_true(file_there(dir, ".kafka_cleanshutdown"));
 
     room_open(&r, dir);
-    assert_true(log_dir_was_clean(r.dir));
+    assert_true(log_dirs_were_clean(r.dirs));
     // Loaded, but nobody leads it before the controller has said so.
     assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
     for (int32_t i = 0; i < 5; i++) {
@@ -162,7 +202,7 @@ static void test_reopen_after_an_unclean_stop(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     struct room r;
     room_open(&r, dir);
-    assert_false(log_dir_was_clean(r.dir));
+    assert_false(log_dirs_were_clean(r.dirs));
     assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
     assert_int_equal(tell(&r, "u", 2, 0, 1), ERR_OK);
     assert_int_equal(latest(&r, "t", 0), 100);
@@ -238,6 +278,113 @@ static void test_configs_reach_the_log(void **state)
     test_dir_remove(dir);
 }
 
+static void test_partitions_stay_where_they_are(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct room r;
+    int64_t end;
+    pair_new(&pair);
+    room_open_pair(&r, &pair);
+    for (int32_t i = 0; i < 4; i++) {
+        assert_int_equal(tell(&r, "t", 1, i, 1), ERR_OK);
+        assert_int_equal(append(&r, "t", i, &end), ERR_OK);
+    }
+    assert_true(file_there(pair.a, "t-0") && file_there(pair.b, "t-1") && file_there(pair.a, "t-2"));
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 1, true), ERR_OK);
+    room_close(&r);
+    assert_true(file_there(pair.a, ".kafka_cleanshutdown") && file_there(pair.b, ".kafka_cleanshutdown"));
+    room_open_pair(&r, &pair);
+    for (int32_t i = 3; i >= 0; i--) {
+        assert_int_equal(tell(&r, "t", 1, i, 1), ERR_OK);
+        assert_int_equal(latest(&r, "t", i), i == 1 ? 0 : 5);
+    }
+    assert_true(file_there(pair.b, "t-1") && file_there(pair.b, "t-3")); // the second had fewer
+    room_close(&r);
+    test_dir_remove(pair.dir);
+}
+
+static void test_the_same_partition_twice(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct room r;
+    pair_new(&pair);
+    room_open(&r, pair.a);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    room_close(&r);
+    room_open(&r, pair.b);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    room_close(&r);
+    r = (struct room){.paths = {pair.a, pair.b}, .paths_count = 2};
+    assert_int_equal(room_try(&r), ERR_EXISTS);
+    room_leave(&r);
+    test_dir_remove(pair.dir);
+}
+
+// What lay in the directory that cannot be used is offline; it is not made anew in the other one.
+static void test_a_directory_is_offline_at_the_start(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct room r;
+    struct partition *p;
+    int64_t end;
+    pair_new(&pair);
+    room_open_pair(&r, &pair);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(tell(&r, "t", 1, 1, 1), ERR_OK);
+    assert_int_equal(append(&r, "t", 1, &end), ERR_OK);
+    room_close(&r);
+    char away[TEST_PATH_MAX_BYTES];
+    test_path(away, pair.dir, "away");
+    assert_int_equal(rename(pair.b, away), 0);
+    assert_int_equal(symlink("nowhere/at/all", pair.b), 0);
+    room_open_pair(&r, &pair);
+    assert_int_equal(tell_as(&r, "t", 1, 0, 1, false), ERR_OK);
+    assert_int_equal(tell_as(&r, "t", 1, 1, 1, false), ERR_FAILED);
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 1, &p), ERR_FAILED);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 1, true), ERR_FAILED); // not now
+    assert_int_equal(tell(&r, "u", 2, 0, 1), ERR_OK);                                   // a new one is
+    room_close(&r);
+    assert_int_equal(unlink(pair.b), 0);
+    assert_int_equal(rename(away, pair.b), 0);
+    room_open_pair(&r, &pair);
+    assert_int_equal(tell_as(&r, "t", 1, 1, 1, false), ERR_OK);
+    assert_int_equal(latest(&r, "t", 1), 5);
+    room_close(&r);
+    test_dir_remove(pair.dir);
+}
+
+// A log that cannot be opened takes its directory along, but not the other one.
+static void test_a_log_cannot_be_loaded(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct room r;
+    struct partition *p;
+    pair_new(&pair);
+    room_open_pair(&r, &pair);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(tell(&r, "t", 1, 1, 1), ERR_OK);
+    room_close(&r);
+    char path[TEST_PATH_MAX_BYTES];
+    test_path(path, pair.b, "t-1/00000000000000000000.log");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0755), 0);
+    r = (struct room){.paths = {pair.a, pair.b}, .paths_count = 2};
+    assert_int_equal(room_try(&r), ERR_OK);
+    assert_false(log_dirs_online(r.dirs, 1));
+    assert_int_equal(tell_as(&r, "t", 1, 0, 1, false), ERR_OK);
+    assert_int_equal(tell_as(&r, "t", 1, 1, 1, false), ERR_FAILED);
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 1, &p), ERR_FAILED);
+    room_close(&r);
+    r = (struct room){.paths = {pair.b}, .paths_count = 1}; // with that one alone there is nothing to do
+    assert_int_equal(room_try(&r), ERR_FAILED);
+    room_leave(&r);
+    test_dir_remove(pair.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +393,10 @@ int main(void)
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_leadership),
         cmocka_unit_test(test_configs_reach_the_log),
+        cmocka_unit_test(test_partitions_stay_where_they_are),
+        cmocka_unit_test(test_the_same_partition_twice),
+        cmocka_unit_test(test_a_directory_is_offline_at_the_start),
+        cmocka_unit_test(test_a_log_cannot_be_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
