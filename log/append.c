@@ -17,7 +17,6 @@ struct append_set {
     int64_t last_offset;
     struct segment_time max;
     int32_t batches;
-    uint8_t *rebuilt; // a client's batch that was made anew: a->data points to it meanwhile
 };
 
 static void append_set_add(struct append_set *set, const struct batch *b)
@@ -49,25 +48,46 @@ static enum err append_check_producer(struct log *l, struct log_append *a, const
     return err;
 }
 
+enum err log_prepare(struct log *l, const struct log_config *c, struct log_append *a, struct arena *scratch)
+{
+    struct validate_target target = {c, l->topic, l->partition, l->dir->codecs, a->brief};
+    struct batch first;
+    struct validated *v = arena_alloc(scratch, sizeof *v);
+    if (v == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum err err = validate_set(c, a, &first);
+    if (!err) {
+        err = validate_records(&target, a, &first, scratch, v);
+        a->takes_long = err == ERR_AGAIN;
+    }
+    a->ready = err ? NULL : v;
+    return err;
+}
+
+void log_append_drop(struct log_append *a)
+{
+    if (a->ready != NULL) {
+        free(a->ready->rebuilt);
+        a->ready = NULL;
+    }
+}
+
+// a->data is what is to be stored afterwards.
 static enum err append_check_client(struct log *l, struct log_append *a, struct arena *scratch, struct append_set *set)
 {
-    struct batch first;
-    struct validated v;
-    enum err err = validate_set(&l->config, a, &first);
-    if (!err) {
-        struct validate_target target = {&l->config, l->topic, l->partition, l->dir->codecs};
-        err = validate_and_stamp(&target, a, &first, log_end_offset(l), scratch, &v);
+    enum err err = a->ready == NULL ? log_prepare(l, &l->config, a, scratch) : ERR_OK;
+    if (err) {
+        return err;
     }
-    if (!err && v.rebuilt != NULL) {
-        set->rebuilt = v.rebuilt;
-        a->data = v.rebuilt;
-        a->len = v.rebuilt_len;
+    struct validated *v = a->ready;
+    validate_stamp(&l->config, a, log_end_offset(l), v);
+    if (v->rebuilt != NULL) {
+        a->data = v->rebuilt;
+        a->len = v->rebuilt_len;
     }
-    if (!err) {
-        append_set_add(set, &v.batch);
-        err = append_check_producer(l, a, &v.batch);
-    }
-    return err;
+    append_set_add(set, &v->batch);
+    return append_check_producer(l, a, &v->batch);
 }
 
 // The next whole batch of what a leader or coordinator sent; NOT_FOUND at the end and for an incomplete rest.
@@ -329,19 +349,29 @@ static enum err append_commit(struct log *l, struct log_append *a, const struct 
     return ERR_OK;
 }
 
-enum err log_append(struct log *l, struct log_append *a, struct arena *scratch)
+// What validation fills is left alone: it may be over already.
+static void append_reset(struct log_append *a)
 {
     a->first_offset = -1;
     a->last_offset = -1;
-    a->append_time_ms = -1;
     a->duplicate = false;
-    a->log_start_known = false;
     a->flush_due = false;
     a->rolled = false;
-    a->record_errors = NULL;
-    a->record_errors_count = 0;
-    a->error_message = NULL;
+    a->takes_long = false;
+    if (a->ready == NULL) {
+        a->append_time_ms = -1;
+        a->log_start_known = false;
+        a->record_errors = NULL;
+        a->record_errors_count = 0;
+        a->error_message = NULL;
+    }
+}
+
+enum err log_append(struct log *l, struct log_append *a, struct arena *scratch)
+{
+    append_reset(a);
     if (log_failed(l)) {
+        log_append_drop(a);
         return ERR_FAILED;
     }
     struct append_set set = {.batches = 0};
@@ -353,7 +383,7 @@ enum err log_append(struct log *l, struct log_append *a, struct arena *scratch)
     } else if (!err && set.batches > 0) {
         err = append_commit(l, a, &set);
     }
-    free(set.rebuilt);
+    log_append_drop(a);
     a->data = sent;
     return err;
 }

@@ -126,7 +126,7 @@ enum err convert_down(struct codec_pool *pool, const uint8_t *data, const struct
         return ERR_CORRUPT; // it would get a new sum, and pass as good
     }
     struct unpack *u;
-    enum err e = unpack_open(pool, data, b, false, &u);
+    enum err e = unpack_open(pool, data, b, false, RECORDS_UNPACKED_MAX, &u);
     if (e != ERR_OK) {
         return e;
     }
@@ -165,6 +165,7 @@ static void header_write(struct writer *out, size_t start, struct batch *h)
 
 struct up {
     struct encoder *to;
+    size_t unpacked_max;
     struct writer scratch; // the head of one record
     struct batch *header;
     convert_check_fn *check;
@@ -215,7 +216,7 @@ static enum err up_record(struct up *up, const struct full_record *r)
 static enum err up_entry(struct up *up, struct codec_pool *pool, const uint8_t *data, const struct batch *b)
 {
     struct unpack *u;
-    enum err e = unpack_open(pool, data, b, true, &u);
+    enum err e = unpack_open(pool, data, b, true, up->unpacked_max, &u);
     if (e != ERR_OK) {
         return e;
     }
@@ -267,7 +268,7 @@ enum err convert_up(struct codec_pool *pool, const uint8_t *data, size_t len, st
         return ERR_TOO_LARGE;
     }
     uint8_t scratch[RECORD_HEAD_MAX];
-    struct up up = {.header = header, .check = check, .ctx = ctx};
+    struct up up = {.unpacked_max = target.unpacked_max, .header = header, .check = check, .ctx = ctx};
     writer_init_fixed(&up.scratch, scratch, sizeof scratch);
     enum err e = encoder_open(target.codec, target.level, false, out, &up.to);
     if (e == ERR_OK) {
@@ -286,7 +287,7 @@ enum err convert_up(struct codec_pool *pool, const uint8_t *data, size_t len, st
 
 // ---- from codec to codec -------------------------------------------------------------------------------------------
 
-static enum err repack(struct codec_pool *pool, int codec, struct slice from, struct encoder *to)
+static enum err repack(struct codec_pool *pool, int codec, struct slice from, size_t unpacked_max, struct encoder *to)
 {
     if (codec == CODEC_NONE) {
         return encoder_write(to, from.data, from.len);
@@ -300,7 +301,7 @@ static enum err repack(struct codec_pool *pool, int codec, struct slice from, st
     struct slice piece;
     while ((e = decoder_next(d, &piece)) == ERR_OK && piece.len > 0) {
         unpacked += piece.len;
-        e = unpacked > RECORDS_UNPACKED_MAX ? ERR_TOO_LARGE : encoder_write(to, piece.data, piece.len);
+        e = unpacked > unpacked_max ? ERR_TOO_LARGE : encoder_write(to, piece.data, piece.len);
         if (e != ERR_OK) {
             break;
         }
@@ -322,7 +323,8 @@ enum err convert_codec(struct codec_pool *pool, const uint8_t *data, const struc
     struct encoder *to;
     enum err e = encoder_open(target.codec, target.level, false, out, &to);
     if (e == ERR_OK) {
-        e = repack(pool, batch_codec(b), slice_of(data + BATCH_HEADER_SIZE, batch_size(b) - BATCH_HEADER_SIZE), to);
+        struct slice records = slice_of(data + BATCH_HEADER_SIZE, batch_size(b) - BATCH_HEADER_SIZE);
+        e = repack(pool, batch_codec(b), records, target.unpacked_max, to);
     }
     if (e == ERR_OK) {
         e = encoder_finish(to);

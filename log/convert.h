@@ -15,6 +15,7 @@
 struct convert_target {
     int codec;
     int level;
+    size_t unpacked_max; // what the records take before they are packed
 };
 
 // Appends batch *b at data as messages of to_magic (0 or 1) to *out; a batch that is old enough as it is. The codec is
@@ -30,6 +31,7 @@ typedef enum err convert_check_fn(void *ctx, const struct batch *entry, const st
 // Makes one batch of magic 2 of the `len` bytes of whole entries of magic 0 or 1 at data: base offset 0, offsets
 // counted anew, leader epoch -1, no producer. *header is what was written; its max timestamp is that of the records.
 // Errors of unpack and check; ERR_TOO_LARGE: the writer is full; ERR_INVALID_RECORD: more than 2^31-1 records.
+// Each entry may unpack to at most target.unpacked_max bytes: else ERR_TOO_LARGE.
 enum err convert_up(struct codec_pool *pool, const uint8_t *data, size_t len, struct convert_target target,
                     convert_check_fn *check, void *ctx, struct writer *out, struct batch *header) WARN_UNUSED;
 

@@ -62,6 +62,11 @@ void log_set_config(struct log *l, const struct log_config *config)
     l->config = *config;
 }
 
+struct log_config log_config_copy(const struct log *l)
+{
+    return l->config;
+}
+
 int64_t log_start_offset(const struct log *l)
 {
     return atomic_load_explicit(&l->start_offset, memory_order_acquire);

@@ -150,6 +150,7 @@ const struct uuid *log_topic_id(const struct log *l);
 enum err log_set_topic_id(struct log *l, const struct uuid *topic_id) WARN_UNUSED; // [disk]
 // Takes effect for later appends and retention runs.
 void log_set_config(struct log *l, const struct log_config *config); // [append]
+struct log_config log_config_copy(const struct log *l);              // [append]
 
 int64_t log_start_offset(const struct log *l);   // [any]
 int64_t log_end_offset(const struct log *l);     // [any] next offset to be written
@@ -171,6 +172,8 @@ enum log_append_origin {
     LOG_FROM_LEADER,      // replication: offsets and epochs are in the batches, appended as they are
 };
 
+struct validated;
+
 struct log_record_error {
     int32_t index;       // of the record in its batch
     const char *message; // in the scratch arena, never NULL
@@ -183,9 +186,12 @@ struct log_append {
     uint8_t *data;
     size_t len; // out: of what was stored
     enum log_append_origin origin;
-    int32_t leader_epoch; // written into the batches (not for LOG_FROM_LEADER)
-    int64_t now_ms;       // wall clock
+    int32_t leader_epoch;    // written into the batches (not for LOG_FROM_LEADER)
+    int64_t now_ms;          // wall clock
+    bool brief;              // others wait meanwhile: ERR_AGAIN and `takes_long` for what is to be prepared first
+    struct validated *ready; // of log_prepare; NULL: log_append does it, too
     // out
+    bool takes_long;
     int64_t first_offset;
     int64_t last_offset;
     int64_t append_time_ms; // LogAppendTime of the batch, or of a duplicate its old max timestamp; else -1
@@ -200,12 +206,20 @@ struct log_append {
 
 #define LOG_RECORD_ERRORS_MAX 1000
 
-// Validates, rolls when due, checks the producer's state, writes with one pwritev, indexes, publishes the end.
-// Errors, Kafka's of the same meaning (wire-format: Produce validation): INVALID_RECORD, INVALID_TIMESTAMP, CORRUPT,
-// BATCH_TOO_LARGE, LIST_TOO_LARGE, UNSUPPORTED_CODEC, OUT_OF_ORDER_SEQUENCE, PRODUCER_FENCED, INVALID_TXN_STATE,
-// IO / NO_SPACE (the log is FAILED now), FAILED, AGAIN (no free descriptor for a new segment; the log is in order).
-// After any error nothing was appended. LOG_FROM_LEADER: OUT_OF_RANGE when a batch begins below the end offset; a batch
-// that is not whole at the end of the data is left out.
+// The part of an append that may take long and needs no order, for LOG_FROM_CLIENT: validates the records and makes
+// them anew where the topic has a codec of its own or an old format was sent. *c is a copy of the log's config.
+// a->ready is in scratch; log_append or log_append_drop end it. Errors of log_append about the bytes. [any]
+enum err log_prepare(struct log *l, const struct log_config *c, struct log_append *a,
+                     struct arena *scratch) WARN_UNUSED;
+// Nothing is appended of it: gives back what log_prepare has made. [any]
+void log_append_drop(struct log_append *a);
+
+// Validates what is not prepared, rolls when due, checks the producer's state, writes with one pwritev, indexes,
+// publishes the end. Errors, Kafka's of the same meaning (wire-format: Produce validation): INVALID_RECORD,
+// INVALID_TIMESTAMP, CORRUPT, BATCH_TOO_LARGE, LIST_TOO_LARGE, UNSUPPORTED_CODEC, OUT_OF_ORDER_SEQUENCE,
+// PRODUCER_FENCED, INVALID_TXN_STATE, IO / NO_SPACE (the log is FAILED now), FAILED, AGAIN (no free descriptor for a
+// new segment, the log is in order; or takes_long). After any error nothing was appended. LOG_FROM_LEADER: OUT_OF_RANGE
+// when a batch begins below the end offset; a batch that is not whole at the end of the data is left out.
 enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) WARN_UNUSED; // [append]
 
 // Cuts everything at and above offset (replication). Whole batches only.

@@ -22,6 +22,7 @@ struct record_iter {
     const uint8_t *next;     // what is left of the current piece
     const uint8_t *end;
     size_t unpacked; // bytes of all pieces so far
+    size_t unpacked_max;
     int64_t base_offset;
     int64_t base_timestamp;
     int64_t max_timestamp;
@@ -53,6 +54,7 @@ enum err record_iter_new(struct codec_pool *pool, const uint8_t *data, const str
         .max_timestamp = b->max_timestamp,
         .append_time = batch_is(b, BATCH_ATTR_APPEND_TIME),
         .left = b->count,
+        .unpacked_max = RECORDS_UNPACKED_MAX,
     };
     if (batch_codec(b) != CODEC_NONE) {
         struct slice packed = slice_of(it->next, (size_t)(it->end - it->next));
@@ -65,6 +67,11 @@ enum err record_iter_new(struct codec_pool *pool, const uint8_t *data, const str
     }
     *out = it;
     return ERR_OK;
+}
+
+void record_iter_limit(struct record_iter *it, size_t max)
+{
+    it->unpacked_max = max;
 }
 
 void record_iter_free(struct record_iter *it)
@@ -87,8 +94,8 @@ static enum err iter_refill(struct record_iter *it)
         return ERR_NOT_FOUND;
     }
     it->unpacked += piece.len;
-    if (it->unpacked > RECORDS_UNPACKED_MAX) {
-        return ERR_INVALID_RECORD;
+    if (it->unpacked > it->unpacked_max) {
+        return ERR_TOO_LARGE;
     }
     it->next = piece.data;
     it->end = piece.data + piece.len;

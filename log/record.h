@@ -8,7 +8,8 @@
 #include "log/batch.h"
 #include "log/compress.h"
 
-// A batch may unpack to at most this many bytes: sizes inside it are 32-bit, and it bounds the time a bomb costs.
+// A stored batch may unpack to at most this many bytes: sizes inside it are 32-bit. What clients send may less
+// (validate.h).
 #define RECORDS_UNPACKED_MAX INT32_MAX
 
 struct record {
@@ -29,9 +30,11 @@ struct record_iter;
 // ERR_UNSUPPORTED_CODEC for codec 5..7 or data that does not even begin right; memory from malloc, released by _free.
 enum err record_iter_new(struct codec_pool *pool, const uint8_t *data, const struct batch *b,
                          struct record_iter **out) WARN_UNUSED;
+// The batch may unpack to at most `max` bytes; without this call RECORDS_UNPACKED_MAX.
+void record_iter_limit(struct record_iter *it, size_t max);
 // ERR_NOT_FOUND after the last record (count reached and nothing left over); ERR_INVALID_RECORD when a record is
-// malformed, missing, or bytes are left; ERR_UNSUPPORTED_CODEC when the data does not decompress. After an error the
-// iterator may only be freed.
+// malformed, missing, or bytes are left; ERR_UNSUPPORTED_CODEC when the data does not decompress; ERR_TOO_LARGE past
+// the limit. After an error the iterator may only be freed.
 enum err record_iter_next(struct record_iter *it, struct record *out) WARN_UNUSED;
 void record_iter_free(struct record_iter *it); // NULL is allowed
 

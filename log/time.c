@@ -32,7 +32,7 @@ static enum err query_old(struct log *l, const uint8_t *data, const struct batch
 {
     struct unpack *u;
     struct full_record r;
-    enum err err = unpack_open(l->dir->codecs, data, b, false, &u);
+    enum err err = unpack_open(l->dir->codecs, data, b, false, RECORDS_UNPACKED_MAX, &u);
     if (err) {
         return err;
     }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "log/legacy.h"
-#include "log/record.h"
 
 #define BUFFER_FIRST_BYTES 4096
 #define VARINT_BYTES_MAX   5
@@ -19,6 +18,7 @@ struct source {
     uint8_t *buffer; // a record that runs over the end of a piece
     size_t cap;
     size_t unpacked;
+    size_t unpacked_max;
 };
 
 struct unpack {
@@ -43,7 +43,7 @@ static enum err source_refill(struct source *s)
         return e;
     }
     s->unpacked += piece.len;
-    if (s->unpacked > RECORDS_UNPACKED_MAX) {
+    if (s->unpacked > s->unpacked_max) {
         return ERR_TOO_LARGE;
     }
     s->next = piece.data;
@@ -316,7 +316,7 @@ static enum err new_next(struct unpack *u, struct full_record *out)
 
 // ---- both ----------------------------------------------------------------------------------------------------------
 
-enum err unpack_open(struct codec_pool *pool, const uint8_t *data, const struct batch *b, bool verify,
+enum err unpack_open(struct codec_pool *pool, const uint8_t *data, const struct batch *b, bool verify, size_t max,
                      struct unpack **out)
 {
     *out = NULL;
@@ -328,6 +328,7 @@ enum err unpack_open(struct codec_pool *pool, const uint8_t *data, const struct 
     u->data = data;
     u->b = *b;
     u->verify = verify;
+    u->source.unpacked_max = max;
     enum err e;
     if (b->magic < 2) {
         e = old_open(u);

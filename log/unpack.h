@@ -21,8 +21,9 @@ struct full_record {
 struct unpack;
 
 // data: the whole batch as *b says, which lives as long as the unpack. verify: check the CRC of messages inside a
-// wrapper. For a wrapper of magic 1 this unpacks once to learn the offsets. Errors as unpack_next.
-enum err unpack_open(struct codec_pool *pool, const uint8_t *data, const struct batch *b, bool verify,
+// wrapper. max: bytes the batch may unpack to. For a wrapper of magic 1 this unpacks once to learn the offsets. Errors
+// as unpack_next.
+enum err unpack_open(struct codec_pool *pool, const uint8_t *data, const struct batch *b, bool verify, size_t max,
                      struct unpack **out) WARN_UNUSED;
 // ERR_NOT_FOUND after the last record. ERR_INVALID_RECORD: malformed, empty wrapper, wrapper with a null value,
 // message of another magic or a wrapper inside a wrapper, wrapper offset below its last message (and not 0);

@@ -206,6 +206,13 @@ static void check_record(const struct record_rules *rules, const struct record *
     }
 }
 
+static size_t unpacked_max(const struct log_config *c)
+{
+    size_t scaled = (size_t)c->max_message_bytes * PRODUCED_UNPACKED_RATIO;
+    size_t max = scaled > PRODUCED_UNPACKED_MAX ? scaled : PRODUCED_UNPACKED_MAX;
+    return max < RECORDS_UNPACKED_MAX ? max : RECORDS_UNPACKED_MAX;
+}
+
 // Walks the records. Those that are refused one by one are noted in *r; what is wrong with the batch is an error.
 static enum err check_records(const struct validate_target *t, const struct log_append *a, const struct batch *b,
                               struct rejection *r, struct validated *out)
@@ -220,6 +227,7 @@ static enum err check_records(const struct validate_target *t, const struct log_
     if (e != ERR_OK) {
         return e;
     }
+    record_iter_limit(it, t->brief ? BRIEF_UNPACKED_MAX : unpacked_max(t->config));
     struct record rec;
     for (int32_t i = 0; (e = record_iter_next(it, &rec)) == ERR_OK; i++) {
         if (rec.offset_delta != i) {
@@ -238,9 +246,10 @@ static enum err check_records(const struct validate_target *t, const struct log_
 static struct convert_target target_of(const struct log_config *c, const struct batch *b)
 {
     if (c->compression == LOG_COMPRESSION_PRODUCER) {
-        return (struct convert_target){batch_codec(b), encoder_level_default(batch_codec(b))};
+        return (struct convert_target){batch_codec(b), encoder_level_default(batch_codec(b)), unpacked_max(c)};
     }
-    return (struct convert_target){(int)c->compression - (int)LOG_COMPRESSION_NONE, c->compression_level};
+    return (struct convert_target){(int)c->compression - (int)LOG_COMPRESSION_NONE, c->compression_level,
+                                   unpacked_max(c)};
 }
 
 static enum err check_old_record(void *ctx, const struct batch *entry, const struct full_record *full, int32_t index)
@@ -268,7 +277,7 @@ static enum err rebuilt_take(struct writer *w, enum err e, struct validated *out
     } else {
         writer_release(w);
     }
-    return e == ERR_TOO_LARGE ? ERR_BATCH_TOO_LARGE : e;
+    return e;
 }
 
 // Checks the messages of an old format and makes a batch of them.
@@ -318,10 +327,10 @@ static enum err rejection_finish(const struct rejection *r)
     return ERR_INVALID_RECORD;
 }
 
-static void stamp(const struct validate_target *t, struct log_append *a, int64_t next_offset, struct validated *v)
+void validate_stamp(const struct log_config *c, struct log_append *a, int64_t next_offset, struct validated *v)
 {
     uint8_t *data = v->rebuilt != NULL ? v->rebuilt : a->data;
-    bool append_time = t->config->timestamp_type == LOG_APPEND_TIME;
+    bool append_time = c->timestamp_type == LOG_APPEND_TIME;
     if (append_time) {
         v->max_timestamp = a->now_ms;
         v->offset_of_max_timestamp = 0;
@@ -349,22 +358,34 @@ static enum err check_new(const struct validate_target *t, struct log_append *a,
     return e;
 }
 
-enum err validate_and_stamp(const struct validate_target *t, struct log_append *a, const struct batch *b,
-                            int64_t next_offset, struct arena *scratch, struct validated *out)
+// Whether it can be told beforehand that the batch takes longer than a moment.
+static bool takes_long(const struct log_config *c, const struct batch *b)
 {
+    bool packed = batch_codec(b) != CODEC_NONE;
+    return b->magic < 2 || target_of(c, b).codec != batch_codec(b) || (packed && batch_size(b) > BRIEF_PACKED_MAX);
+}
+
+enum err validate_records(const struct validate_target *t, struct log_append *a, const struct batch *b,
+                          struct arena *scratch, struct validated *out)
+{
+    if (t->brief && takes_long(t->config, b)) {
+        return ERR_AGAIN;
+    }
     a->log_start_known = true;
     *out = (struct validated){.batch = *b};
     struct rejection r = {.append = a, .scratch = scratch};
     enum err e = b->magic == 2 ? check_new(t, a, b, &r, out) : rebuild_old(t, a, b, &r, out);
+    if (e == ERR_TOO_LARGE) {
+        e = t->brief ? ERR_AGAIN : ERR_BATCH_TOO_LARGE;
+        a->log_start_known = false; // as with every batch that is too large
+    }
     if (e == ERR_OK && r.total > 0) {
         e = rejection_finish(&r);
     } else if (e != ERR_OK) {
         a->record_errors = NULL;
         a->record_errors_count = 0;
     }
-    if (e == ERR_OK) {
-        stamp(t, a, next_offset, out);
-    } else {
+    if (e != ERR_OK) {
         free(out->rebuilt);
         out->rebuilt = NULL;
     }

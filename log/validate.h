@@ -10,8 +10,17 @@
 #include "log/compress.h"
 #include "log/log.h"
 
+// What a client's batch may unpack to: this, or so many times max.message.bytes where that is more. Kafka has no bound;
+// past this one it is MESSAGE_TOO_LARGE, which makes Kafka's own producer split the batch and go on.
+#define PRODUCED_UNPACKED_MAX   ((size_t)128 << 20)
+#define PRODUCED_UNPACKED_RATIO 16
+// What is validated where others have to wait for it: compressed batches up to this size, as long as they unpack to no
+// more than that.
+#define BRIEF_PACKED_MAX   ((size_t)64 << 10)
+#define BRIEF_UNPACKED_MAX ((size_t)128 << 10)
+
 struct validated {
-    struct batch batch; // header after stamping
+    struct batch batch; // header; after stamping the one that is stored
     // The bytes to be stored, malloc'ed and the caller's; NULL: those of the append, stamped in place. A batch is made
     // anew when the topic's codec is another one, or when messages of an old format were sent.
     uint8_t *rebuilt;
@@ -26,6 +35,7 @@ struct validate_target {
     const char *topic; // for messages to the client
     int32_t partition;
     struct codec_pool *pool; // or NULL
+    bool brief;              // ERR_AGAIN for what takes longer than a moment: past BRIEF_..., or to be made anew
 };
 
 // Step 1, before anything of the log is touched: base offset 0, size and CRC of each batch; exactly one batch, or
@@ -33,11 +43,13 @@ struct validate_target {
 // *out is the first one. Resets the fields of *a that step 2 fills; a base offset other than 0 sets a->log_start_known.
 // Errors as log_append.
 enum err validate_set(const struct log_config *c, struct log_append *a, struct batch *out) WARN_UNUSED;
-// Step 2, when the next offset is known; *out is what step 1 has read: counts, control bit, producer fields, every
-// record (offset deltas 0,1,2.., well-formed, key on compacted topics, timestamps); stamps base offset, leader epoch,
-// timestamp type and max timestamp into a->data or out->rebuilt. Fills a->record_errors, a->error_message (both in
-// scratch, as many as fit there), a->append_time_ms, a->log_start_known. After an error nothing was stamped.
-enum err validate_and_stamp(const struct validate_target *t, struct log_append *a, const struct batch *b,
-                            int64_t next_offset, struct arena *scratch, struct validated *out) WARN_UNUSED;
+// Step 2; *b is what step 1 has read: counts, control bit, producer fields, every record (offset deltas 0,1,2..,
+// well-formed, key on compacted topics, timestamps). Fills a->record_errors, a->error_message (both in scratch, as many
+// as fit there), a->log_start_known. ERR_AGAIN (brief): nothing was decided yet.
+enum err validate_records(const struct validate_target *t, struct log_append *a, const struct batch *b,
+                          struct arena *scratch, struct validated *out) WARN_UNUSED;
+// Step 3, when the next offset is known: stamps base offset, leader epoch, timestamp type and max timestamp into
+// a->data or v->rebuilt. Fills a->append_time_ms.
+void validate_stamp(const struct log_config *c, struct log_append *a, int64_t next_offset, struct validated *v);
 
 #endif

@@ -7,6 +7,7 @@
 #include "broker/api/apis.h"
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
+#include "broker/api/produce_prepare.h"
 
 #define PRODUCE_FIRST_V2_ONLY_VERSION 3 // from here on a partition carries exactly one batch of magic 2
 #define PRODUCE_FIRST_ZSTD_VERSION    7
@@ -23,6 +24,7 @@ struct produce_part {
     int64_t ack_offset;
     bool pending; // appended, not yet acknowledged
     bool need_flush;
+    struct log_append *unprepared; // takes long: is prepared elsewhere and appended later
     const struct records *records;
     enum err peek_err;
     struct log_batch_info info;
@@ -32,6 +34,9 @@ struct produce_part {
 struct produce_run {
     struct produce_part *parts;
     int32_t parts_count;
+    int32_t unprepared;
+    struct disk_job *preparation; // while it is under way
+    struct wait_link preparation_link;
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -225,7 +230,25 @@ static void part_record_errors(struct request *r, struct produce_part *p, const 
     p->out->record_errors_count = a->record_errors_count;
 }
 
-static void part_append(struct request *r, struct produce_part *p)
+// What has become of it: p's answer, or what it still waits for.
+static void part_appended(struct request *r, struct produce_part *p, enum err err, const struct log_append *a)
+{
+    const struct produce_request *in = r->in;
+    if (err == ERR_OK || a->log_start_known) {
+        p->out->log_start_offset = partition_log_start(p->partition);
+    }
+    if (err != ERR_OK) {
+        part_fail(p, errmap_code(err));
+        part_record_errors(r, p, a);
+        return;
+    }
+    p->out->base_offset = a->first_offset;
+    p->out->log_append_time_ms = a->append_time_ms;
+    p->need_flush = a->flush_due;
+    p->pending = in->acks == -1 || (in->acks == 1 && a->flush_due);
+}
+
+static void part_append(struct request *r, struct produce_run *run, struct produce_part *p)
 {
     const struct produce_request *in = r->in;
     if (p->peek_err == ERR_INVALID_RECORD) {
@@ -242,20 +265,57 @@ static void part_append(struct request *r, struct produce_part *p)
         .len = p->records->len,
         .origin = LOG_FROM_CLIENT,
         .now_ms = os_wall_ms(r->ctx->os),
+        .brief = true,
     };
     err = partition_append(p->partition, in->acks, &a, &r->arena, &p->ack_offset);
-    if (err == ERR_OK || a.log_start_known) {
-        p->out->log_start_offset = partition_log_start(p->partition);
-    }
-    if (err != ERR_OK) {
-        part_fail(p, errmap_code(err));
-        part_record_errors(r, p, &a);
+    if (err == ERR_AGAIN && a.takes_long && (p->unprepared = arena_alloc(&r->arena, sizeof a)) != NULL) {
+        a.brief = false;
+        *p->unprepared = a;
+        run->unprepared++;
         return;
     }
-    p->out->base_offset = a.first_offset;
-    p->out->log_append_time_ms = a.append_time_ms;
-    p->need_flush = a.flush_due;
-    p->pending = in->acks == -1 || (in->acks == 1 && a.flush_due);
+    part_appended(r, p, err, &a);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Batches that take long. Until they are appended no later request of the connection is begun.
+
+static enum err run_prepare(struct request *r, struct produce_run *run)
+{
+    enum err err = produce_prepare_new(r, run->unprepared, &run->preparation);
+    if (err != ERR_OK) {
+        return err;
+    }
+    struct produce_prepared *all = run->preparation->state;
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct produce_part *p = &run->parts[i];
+        if (p->unprepared != NULL) {
+            partition_ref(p->partition);
+            all->batches[all->count++] =
+                (struct prepared_batch){.partition = p->partition, .append = *p->unprepared, .part = i};
+        }
+    }
+    wait_arm(&r->wait, 1);
+    produce_prepare_start(run->preparation, r, &run->preparation_link);
+    return ERR_OK;
+}
+
+static void run_append_prepared(struct request *r, struct produce_run *run)
+{
+    const struct produce_request *in = r->in;
+    struct produce_prepared *all = produce_prepare_take(run->preparation, r);
+    run->preparation = NULL;
+    for (int32_t i = 0; i < all->count; i++) {
+        struct prepared_batch *b = &all->batches[i];
+        struct produce_part *p = &run->parts[b->part];
+        enum err err = b->err;
+        if (err == ERR_OK) {
+            err = partition_append(p->partition, in->acks, &b->append, &r->arena, &p->ack_offset);
+        }
+        part_appended(r, p, err, &b->append);
+        log_append_drop(&b->append);
+        partition_unref(b->partition);
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -287,6 +347,9 @@ static int32_t run_settle(struct request *r, struct produce_run *run, bool link)
 
 static void run_unlink(struct produce_run *run)
 {
+    if (run->preparation != NULL) {
+        disk_job_unlink(run->preparation, &run->preparation_link);
+    }
     for (int32_t i = 0; i < run->parts_count; i++) {
         if (run->parts[i].partition != NULL) {
             partition_unlink(run->parts[i].partition, &run->parts[i].link);
@@ -296,6 +359,10 @@ static void run_unlink(struct produce_run *run)
 
 static void run_release(struct produce_run *run)
 {
+    if (run->preparation != NULL) {
+        disk_job_unref(run->preparation);
+        run->preparation = NULL;
+    }
     for (int32_t i = 0; i < run->parts_count; i++) {
         if (run->parts[i].partition != NULL) {
             partition_unref(run->parts[i].partition);
@@ -380,9 +447,17 @@ static enum api_step run_answer(struct request *r, struct produce_run *run)
     return API_DONE;
 }
 
-static enum api_step produce_first_run(struct request *r)
+// Everything is in the logs.
+static enum api_step produce_wait(struct request *r, struct produce_run *run)
 {
     const struct produce_request *in = r->in;
+    r->deadline_ms = loop_now_ms(request_loop(r)) + (in->timeout_ms > 0 ? in->timeout_ms : 0);
+    r->overtakable = true;
+    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+}
+
+static enum api_step produce_first_run(struct request *r)
+{
     struct produce_run *run = run_collect(r);
     if (run == NULL) {
         return API_CLOSE;
@@ -397,11 +472,18 @@ static enum api_step produce_first_run(struct request *r)
         if (error_code != KAFKA_ERROR_NONE) {
             part_fail(p, error_code);
         } else {
-            part_append(r, p);
+            part_append(r, run, p);
         }
     }
-    r->deadline_ms = loop_now_ms(request_loop(r)) + (in->timeout_ms > 0 ? in->timeout_ms : 0);
-    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+    if (run->unprepared == 0) {
+        return produce_wait(r, run);
+    }
+    if (run_prepare(r, run) != ERR_OK) {
+        run_release(run);
+        return API_CLOSE;
+    }
+    r->deadline_ms = REQUEST_NO_DEADLINE;
+    return API_WAIT;
 }
 
 enum api_step api_produce(struct request *r)
@@ -411,6 +493,10 @@ enum api_step api_produce(struct request *r)
     }
     struct produce_run *run = r->state;
     run_unlink(run);
+    if (run->preparation != NULL) {
+        run_append_prepared(r, run);
+        return produce_wait(r, run);
+    }
     if (!r->expired && run_wait(r, run)) {
         return API_WAIT;
     }

@@ -14,7 +14,7 @@
 #include "broker/api/topic_job.h"
 
 #define API_TABLE(X)                                                                                                   \
-    X(0, 0, 11, api_produce, api_produce_abort, API_OVERTAKABLE)                                                       \
+    X(0, 0, 11, api_produce, api_produce_abort, 0)                                                                     \
     X(1, 0, 17, api_fetch, api_fetch_abort, API_CUT_SHORT)                                                             \
     X(2, 0, 9, api_list_offsets, api_list_offsets_abort, 0)                                                            \
     X(3, 0, 12, api_metadata, api_no_abort, 0)                                                                         \

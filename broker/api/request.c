@@ -192,12 +192,8 @@ static void run_end(struct request *r, enum api_step step)
 
 static void on_deadline(void *ctx);
 
-static void run_wait(struct request *r)
+static void deadline_set(struct request *r)
 {
-    r->waiting = true;
-    if (r->runs == 1 && (r->api->flags & API_OVERTAKABLE)) {
-        exchange_allow_next(&r->x); // below on_frame, so nothing else happens here and now
-    }
     if (r->expired || r->deadline_ms == REQUEST_NO_DEADLINE) {
         return; // a wake is on its way, or is what it waits for
     }
@@ -206,6 +202,15 @@ static void run_wait(struct request *r)
         return;
     }
     timer_set(&r->deadline, r->deadline_ms - loop_now_ms(request_loop(r)));
+}
+
+static void run_wait(struct request *r)
+{
+    r->waiting = true;
+    deadline_set(r);
+    if (r->overtakable) {
+        exchange_allow_next(&r->x); // r may be gone afterwards: what comes next may end the connection
+    }
 }
 
 static void request_run(struct request *r)

@@ -47,8 +47,7 @@ struct api {
 };
 
 enum api_flag {
-    API_OVERTAKABLE = 1, // later requests of the connection may run while this one waits
-    API_CUT_SHORT = 2,   // waits for new things only: when the broker stops it is run at once as if it had expired
+    API_CUT_SHORT = 1, // waits for new things only: when the broker stops it is run at once as if it had expired
 };
 
 // What handlers see of the broker. Lives as long as the broker; shared by all loops, so const or thread safe.
@@ -104,7 +103,8 @@ struct request {
     int64_t deadline_ms; // on the loop's monotonic clock; REQUEST_NO_DEADLINE
     int32_t runs;        // 1 on the first run
     bool expired;
-    void *state; // of the handler, in the arena
+    bool overtakable; // set before API_WAIT: its effects are over, later requests of the connection may run meanwhile
+    void *state;      // of the handler, in the arena
     // Set by a handler whose answer lies in memory or files of its own: called once, when the request ends. NULL:
     // nothing.
     void (*release)(struct request *r);

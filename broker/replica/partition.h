@@ -21,6 +21,9 @@ const char *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 const struct uuid *partition_topic_id(const struct partition *p);
 
+// The part of an append that may take long (log_prepare), to be done where nobody waits for it; partition_append then
+// takes what has come of it. ERR_NOT_LEADER: the partition has ended. Errors of log_prepare. [any]
+enum err partition_prepare(struct partition *p, struct log_append *a, struct arena *scratch) WARN_UNUSED;
 // Leader side of Produce. required_acks as in the request (-1: ERR_NOT_ENOUGH_REPLICAS when the ISR is smaller than
 // min.insync.replicas, capped by the replica count). After ERR_OK the record set is in the log; *ack_offset is what
 // must be reached before an acks=-1 or flush_due append may be acknowledged.

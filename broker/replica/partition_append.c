@@ -33,6 +33,24 @@ static void append_publish(struct partition *p, const struct log_append *a)
     wake_list_post(&woken);
 }
 
+enum err partition_prepare(struct partition *p, struct log_append *a, struct arena *scratch)
+{
+    mutex_lock(&p->append_mu);
+    bool ended = p->log == NULL;
+    struct log_config config = {0};
+    if (!ended) {
+        config = log_config_copy(p->log);
+    }
+    mutex_unlock(&p->append_mu);
+    struct log *log = ended ? NULL : partition_log_enter(p);
+    if (log == NULL) {
+        return ERR_NOT_LEADER;
+    }
+    enum err err = log_prepare(log, &config, a, scratch);
+    partition_log_leave(p);
+    return err;
+}
+
 enum err partition_append(struct partition *p, int16_t required_acks, struct log_append *a, struct arena *scratch,
                           int64_t *ack_offset)
 {

@@ -297,3 +297,24 @@ uint8_t *test_vector(const char *name, size_t *len)
     free(file);
     return out;
 }
+
+uint8_t *test_zstd_bomb(struct slice head, uint8_t fill, int blocks, size_t *len)
+{
+    struct writer w;
+    writer_init(&w, 1024, 16 << 20);
+    writer_bytes(&w, "\x28\xb5\x2f\xfd\x00\x38", 6); // no checksum, no size, a window of 128 KiB
+    uint32_t raw = (uint32_t)head.len << 3;
+    writer_u8(&w, (uint8_t)raw);
+    writer_u8(&w, (uint8_t)(raw >> 8));
+    writer_u8(&w, (uint8_t)(raw >> 16));
+    writer_bytes(&w, head.data, head.len);
+    for (int i = 0; i < blocks; i++) {
+        uint32_t run = (128u << 10) << 3 | 1u << 1 | (i == blocks - 1);
+        writer_u8(&w, (uint8_t)run);
+        writer_u8(&w, (uint8_t)(run >> 8));
+        writer_u8(&w, (uint8_t)(run >> 16));
+        writer_u8(&w, fill);
+    }
+    ASSERT(!w.bad);
+    return writer_take(&w, len);
+}

@@ -40,6 +40,8 @@ struct batch test_header(int32_t n);
 uint8_t *test_batch(const struct batch *header, enum test_packing p, struct slice records, size_t *len);
 // The above with n records of test_add_records.
 uint8_t *test_simple_batch(enum test_packing p, int32_t n, size_t value_len, size_t *len);
+// A zstd frame of run-length blocks: four bytes for each 128 KiB of `fill`, behind the bytes of `head`.
+uint8_t *test_zstd_bomb(struct slice head, uint8_t fill, int blocks, size_t *len);
 // Makes the CRC right again after bytes were changed.
 void test_seal(uint8_t *batch, size_t len);
 

@@ -10,10 +10,16 @@
 #include "base/tests/cmocka_all.h"
 #include "log/encoder.h"
 #include "log/legacy.h"
+#include "log/record.h"
 #include "log/scan.h"
 #include "log/tests/batch_builder.h"
 
 #define OUT_MAX (64 << 20)
+
+static struct convert_target target(int codec, int level)
+{
+    return (struct convert_target){codec, level, RECORDS_UNPACKED_MAX};
+}
 
 // The records of all vectors: (1700000000000, k1, value-1) (1700000000005, null, value-2) (1699999999990, k3, null).
 static const struct expected {
@@ -47,7 +53,7 @@ static void check_set(const uint8_t *data, size_t len, int64_t base_offset, bool
         struct full_record r;
         assert_int_equal(scan_header(data + position, len - position, &b), ERR_OK);
         assert_true(batch_crc_ok(data + position, &b));
-        assert_int_equal(unpack_open(NULL, data + position, &b, true, &u), ERR_OK);
+        assert_int_equal(unpack_open(NULL, data + position, &b, true, RECORDS_UNPACKED_MAX, &u), ERR_OK);
         enum err e;
         while ((e = unpack_next(u, &r)) == ERR_OK) {
             assert_true(seen < 3);
@@ -112,9 +118,9 @@ static void test_up_to_every_codec(void **state)
                 struct batch header;
                 int32_t count = 0;
                 writer_init(&w, 0, OUT_MAX);
-                assert_int_equal(convert_up(NULL, data, len, (struct convert_target){to, encoder_level_default(to)},
-                                            accept, &count, &w, &header),
-                                 ERR_OK);
+                assert_int_equal(
+                    convert_up(NULL, data, len, target(to, encoder_level_default(to)), accept, &count, &w, &header),
+                    ERR_OK);
                 assert_int_equal(count, 3);
                 assert_int_equal(header.count, 3);
                 assert_int_equal(header.last_offset_delta, 2);
@@ -246,14 +252,11 @@ static void test_from_codec_to_codec(void **state)
             assert_int_equal(batch_read_header(data, len, &b), ERR_OK);
             writer_init(&w, 0, OUT_MAX);
             writer_init(&back, 0, OUT_MAX);
-            assert_int_equal(
-                convert_codec(NULL, data, &b, (struct convert_target){to, encoder_level_default(to)}, &w, &made),
-                ERR_OK);
+            assert_int_equal(convert_codec(NULL, data, &b, target(to, encoder_level_default(to)), &w, &made), ERR_OK);
             assert_int_equal(batch_codec(&made), to);
             assert_int_equal(made.count, b.count);
             assert_true(batch_crc_ok(w.data, &made));
-            assert_int_equal(convert_codec(NULL, w.data, &made, (struct convert_target){CODEC_NONE, 0}, &back, &again),
-                             ERR_OK);
+            assert_int_equal(convert_codec(NULL, w.data, &made, target(CODEC_NONE, 0), &back, &again), ERR_OK);
             size_t plain_len;
             uint8_t *plain = test_simple_batch(PACK_NONE, 500, 300, &plain_len);
             assert_int_equal(back.len, plain_len);
@@ -269,8 +272,9 @@ static void test_from_codec_to_codec(void **state)
 static void test_levels(void **state)
 {
     (void)state;
-    static const struct convert_target targets[] = {
-        {CODEC_GZIP, 1}, {CODEC_GZIP, 9}, {CODEC_LZ4, 1}, {CODEC_LZ4, 17}, {CODEC_ZSTD, -5}, {CODEC_ZSTD, 22},
+    const struct convert_target targets[] = {
+        target(CODEC_GZIP, 1), target(CODEC_GZIP, 9),  target(CODEC_LZ4, 1),
+        target(CODEC_LZ4, 17), target(CODEC_ZSTD, -5), target(CODEC_ZSTD, 22),
     };
     size_t sizes[6];
     for (size_t i = 0; i < 6; i++) {
@@ -299,7 +303,7 @@ static void test_the_writers_limit_holds(void **state)
     struct writer w;
     assert_int_equal(batch_read_header(data, len, &b), ERR_OK);
     writer_init(&w, 0, 5000);
-    assert_int_equal(convert_codec(NULL, data, &b, (struct convert_target){CODEC_NONE, 0}, &w, &made), ERR_TOO_LARGE);
+    assert_int_equal(convert_codec(NULL, data, &b, target(CODEC_NONE, 0), &w, &made), ERR_TOO_LARGE);
     writer_release(&w);
     writer_init(&w, 0, 5000);
     assert_int_equal(convert_down(NULL, data, &b, 1, 0, &w), ERR_TOO_LARGE);
@@ -339,7 +343,7 @@ static enum err wrap_and_convert(int64_t wrapper_offset, const struct inner *inn
     writer_init(&out, 0, OUT_MAX);
     struct batch header;
     int32_t n = 0;
-    enum err e = convert_up(NULL, w.data, w.len, (struct convert_target){CODEC_NONE, 0}, accept, &n, &out, &header);
+    enum err e = convert_up(NULL, w.data, w.len, target(CODEC_NONE, 0), accept, &n, &out, &header);
     writer_release(&out);
     writer_release(&w);
     writer_release(&set);
@@ -374,11 +378,11 @@ static void test_a_wrapper_without_value(void **state)
     writer_init(&w, 0, OUT_MAX);
     legacy_write(&w, &(struct legacy_message){.magic = 1, .attributes = CODEC_GZIP});
     assert_int_equal(scan_header(w.data, w.len, &b), ERR_OK);
-    assert_int_equal(unpack_open(NULL, w.data, &b, true, &u), ERR_INVALID_RECORD);
+    assert_int_equal(unpack_open(NULL, w.data, &b, true, RECORDS_UNPACKED_MAX, &u), ERR_INVALID_RECORD);
     w.len = 0;
     legacy_write(&w, &(struct legacy_message){.magic = 1, .attributes = CODEC_ZSTD, .value = slice_str("x")});
     assert_int_equal(scan_header(w.data, w.len, &b), ERR_OK);
-    assert_int_equal(unpack_open(NULL, w.data, &b, true, &u), ERR_UNSUPPORTED_CODEC);
+    assert_int_equal(unpack_open(NULL, w.data, &b, true, RECORDS_UNPACKED_MAX, &u), ERR_UNSUPPORTED_CODEC);
     writer_release(&w);
 }
 
@@ -395,7 +399,8 @@ static void test_lz4_header_checksum(void **state)
         struct unpack *u;
         struct batch b;
         assert_int_equal(scan_header(data, len, &b), ERR_OK);
-        assert_int_equal(unpack_open(NULL, data, &b, false, &u), magic == 0 ? ERR_OK : ERR_UNSUPPORTED_CODEC);
+        assert_int_equal(unpack_open(NULL, data, &b, false, RECORDS_UNPACKED_MAX, &u),
+                         magic == 0 ? ERR_OK : ERR_UNSUPPORTED_CODEC);
         unpack_close(u);
         free(data);
     }
@@ -415,14 +420,13 @@ static void test_large_records(void **state)
         writer_init(&w, 0, OUT_MAX);
         writer_init(&back, 0, OUT_MAX);
         assert_int_equal(down(data, len, 1, 0, &w), ERR_OK);
-        assert_int_equal(
-            convert_up(NULL, w.data, w.len, (struct convert_target){CODEC_NONE, 0}, accept, &count, &back, &b), ERR_OK);
+        assert_int_equal(convert_up(NULL, w.data, w.len, target(CODEC_NONE, 0), accept, &count, &back, &b), ERR_OK);
         struct unpack *was, *is;
         struct full_record before, after;
         struct batch first;
         assert_int_equal(batch_read_header(data, len, &first), ERR_OK);
-        assert_int_equal(unpack_open(NULL, data, &first, false, &was), ERR_OK);
-        assert_int_equal(unpack_open(NULL, back.data, &b, false, &is), ERR_OK);
+        assert_int_equal(unpack_open(NULL, data, &first, false, RECORDS_UNPACKED_MAX, &was), ERR_OK);
+        assert_int_equal(unpack_open(NULL, back.data, &b, false, RECORDS_UNPACKED_MAX, &is), ERR_OK);
         for (int i = 0; i < 5; i++) {
             assert_int_equal(unpack_next(was, &before), ERR_OK);
             assert_int_equal(unpack_next(is, &after), ERR_OK);
@@ -479,7 +483,7 @@ static void test_mutations(void **state)
             test_seal(data, len);
             e = down(data, len, (int8_t)test_random_below(&random, 2), 0, &w);
         } else {
-            e = convert_up(NULL, data, len, (struct convert_target){CODEC_NONE, 0}, touch, &sum, &w, &made);
+            e = convert_up(NULL, data, len, target(CODEC_NONE, 0), touch, &sum, &w, &made);
             if (e == ERR_OK) {
                 assert_int_equal(batch_read_header(w.data, w.len, &b), ERR_OK);
                 assert_int_equal(batch_size(&b), w.len);

@@ -8,6 +8,7 @@
 #include "base/tests/cmocka_all.h"
 #include "log/convert.h"
 #include "log/legacy.h"
+#include "log/record.h"
 #include "log/scan.h"
 #include "log/tests/fixture.h"
 #include "log/tests/log_env.h"
@@ -107,7 +108,7 @@ static void check_answer(struct reading *c, const uint8_t *data, size_t len)
         struct unpack *u;
         struct full_record r;
         enum err e;
-        assert_int_equal(unpack_open(NULL, data + position, &b, true, &u), ERR_OK);
+        assert_int_equal(unpack_open(NULL, data + position, &b, true, RECORDS_UNPACKED_MAX, &u), ERR_OK);
         while ((e = unpack_next(u, &r)) == ERR_OK) {
             if (r.offset >= c->offset) {
                 check_record(c, &r);

@@ -44,12 +44,18 @@ static void attempt_init(struct attempt *t, const char *topic, int32_t partition
     arena_init(&t->arena, ARENA_MAX);
 }
 
-// Both steps.
+// All steps.
 static enum err attempt_run(struct attempt *t)
 {
     struct batch b;
     enum err e = validate_set(&t->config, &t->append, &b);
-    return e != ERR_OK ? e : validate_and_stamp(&t->target, &t->append, &b, NEXT, &t->arena, &t->out);
+    if (e == ERR_OK) {
+        e = validate_records(&t->target, &t->append, &b, &t->arena, &t->out);
+    }
+    if (e == ERR_OK) {
+        validate_stamp(&t->config, &t->append, NEXT, &t->out);
+    }
+    return e;
 }
 
 // What is in the bytes after success must be coherent and equal to what was reported.
@@ -476,6 +482,118 @@ static void test_sets(void **state)
     free(old);
 }
 
+// ---- what takes long -----------------------------------------------------------------------------------------------
+
+// A small batch of one record whose value takes 128 KiB times `blocks`.
+static uint8_t *large_inside(int blocks, size_t *len)
+{
+    struct writer head;
+    uint8_t room[32];
+    size_t packed_len;
+    writer_init_fixed(&head, room, sizeof room);
+    int32_t value_len = blocks * (128 << 10) - 1; // the last zero is the number of headers
+    writer_varint(&head, 4 + (int32_t)varint_size(value_len) + value_len + 1);
+    writer_bytes(&head, "\0\0\0\1", 4);
+    writer_varint(&head, value_len);
+    uint8_t *packed = test_zstd_bomb(writer_slice(&head), 0, blocks, &packed_len);
+    struct batch header = test_header(1);
+    header.attributes = CODEC_ZSTD;
+    uint8_t *data = test_batch(&header, PACK_NONE, slice_of(packed, packed_len), len);
+    free(packed);
+    return data;
+}
+
+static void test_what_a_batch_may_unpack_to(void **state)
+{
+    (void)state;
+    const int fitting = (int)(PRODUCED_UNPACKED_MAX / (128 << 10)) - 1;
+    const struct {
+        int blocks;
+        int32_t max_message_bytes;
+        enum err expected;
+    } cases[] = {
+        {fitting, 1 << 20, ERR_OK},
+        {fitting + 2, 1 << 20, ERR_BATCH_TOO_LARGE},
+        {fitting + 2, 16 << 20, ERR_OK}, // whose packed batches may be large has room for large contents
+        {2 * fitting + 8, 16 << 20, ERR_BATCH_TOO_LARGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t len;
+        uint8_t *data = large_inside(cases[i].blocks, &len);
+        struct attempt t;
+        attempt_init(&t, "t", 0, data, len);
+        t.config.max_message_bytes = cases[i].max_message_bytes;
+        assert_int_equal(attempt_run(&t), cases[i].expected);
+        assert_int_equal(t.append.log_start_known, cases[i].expected == ERR_OK);
+        arena_release(&t.arena);
+        free(data);
+    }
+}
+
+static enum err brief_attempt(uint8_t *data, size_t len, enum log_compression topic_codec)
+{
+    struct attempt t;
+    attempt_init(&t, "t", 0, data, len);
+    t.config.compression = topic_codec;
+    t.target.brief = true;
+    enum err e = attempt_run(&t);
+    assert_null(t.out.rebuilt);
+    if (e == ERR_AGAIN) { // nothing is decided: the same can be done at leisure
+        t.target.brief = false;
+        assert_int_equal(attempt_run(&t), ERR_OK);
+        free(t.out.rebuilt);
+    }
+    arena_release(&t.arena);
+    return e;
+}
+
+static void test_brief(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *data = test_simple_batch(PACK_NONE, 100, 5000, &len); // not packed: as long as one likes
+    assert_true(len > BRIEF_UNPACKED_MAX);
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_PRODUCER), ERR_OK);
+    free(data);
+    data = test_simple_batch(PACK_ZSTD, 100, 500, &len);
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_PRODUCER), ERR_OK);
+    free(data);
+    data = test_simple_batch(PACK_ZSTD, 100, 500, &len);
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_ZSTD), ERR_OK);
+    free(data);
+    data = test_simple_batch(PACK_ZSTD, 100, 500, &len);
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_LZ4), ERR_AGAIN);
+    free(data);
+    data = large_inside(1, &len); // unpacks to a little more than what is brief
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_PRODUCER), ERR_AGAIN);
+    free(data);
+    data = test_vector("v0 none create-time base=0", &len); // an old format
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_PRODUCER), ERR_AGAIN);
+    free(data);
+}
+
+// Packed so that what is not brief can be told by the size alone.
+static void test_brief_by_size(void **state)
+{
+    (void)state;
+    struct test_random random = {7};
+    size_t raw_len = BRIEF_PACKED_MAX + 1000, len;
+    uint8_t *raw = malloc(raw_len);
+    assert_non_null(raw);
+    for (size_t i = 0; i < raw_len; i++) {
+        raw[i] = (uint8_t)test_random_next(&random);
+    }
+    struct writer w;
+    writer_init(&w, 1024, 1 << 20);
+    test_add_record(&w, 0, 0, SLICE_NULL, slice_of(raw, raw_len), 0);
+    struct batch header = test_header(1);
+    uint8_t *data = test_batch(&header, PACK_LZ4, writer_slice(&w), &len);
+    assert_int_equal(brief_attempt(data, len, LOG_COMPRESSION_PRODUCER), ERR_AGAIN);
+    free(data);
+    writer_release(&w);
+    free(raw);
+}
+
 // ---- batches that are made anew ------------------------------------------------------------------------------------
 
 // A topic with a codec of its own stores that one; the stamps are right on what is stored, and the request's bytes
@@ -636,6 +754,9 @@ int main(void)
         cmocka_unit_test(test_malformed_beats_record_errors),
         cmocka_unit_test(test_markers_are_refused),
         cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_what_a_batch_may_unpack_to),
+        cmocka_unit_test(test_brief),
+        cmocka_unit_test(test_brief_by_size),
         cmocka_unit_test(test_the_topics_codec),
         cmocka_unit_test(test_too_large_when_made_anew),
         cmocka_unit_test(test_old_formats),
