@@ -4,16 +4,19 @@
   test.py WORK_DIR [OPTION ...] -- COMMAND ...
 
 COMMAND starts one member: it consumes TOPIC in GROUP at BOOTSTRAP (environment; also CLIENT_ID,
-STRATEGY, and INSTANCE_ID when it is a static member), prints "record PARTITION OFFSET" for each
-record as it gets it, commits at least every second, and closes its consumer at SIGTERM. Records
-are produced all the while. Members join one by one; one leaves, one is killed, one comes late; the
-broker is killed and started again. (--brief: join, leave and read only.) With --static members
-have instance ids, and one that comes back within its session causes no rebalance.
+STRATEGY, and INSTANCE_ID when it is a static member), prints "record PARTITION OFFSET GENERATION"
+for each record as it gets it (generation -1: it is in none), commits at least every second, and
+closes its consumer at SIGTERM. Records are produced all the while. Members join one by one; the
+topic grows; one leaves, one is killed, one comes late; the broker is killed and started again.
+With --static members have instance ids, and one that comes back within its session causes no
+rebalance.
 
 What must hold:
 - whenever the group is Stable, its members have each partition exactly once
 - committed offsets never go back, and in the end are the end of the partitions
 - every record was given to a member
+- in one generation nobody reads a partition but the member that it is assigned to, which reads
+  every record once and leaves none out; generations and commits follow one another (history.py)
 """
 
 import argparse
@@ -27,14 +30,16 @@ import threading
 import time
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 import brokers
+import history
 import rdkafka
 import wire
 from records import Mismatch, await_true, expect
 
 PARTITIONS = 4
+MORE_PARTITIONS = 6
 TOPIC = "grouped"
 GROUP = "readers"
 PRODUCE_PAUSE_S = 0.02
@@ -54,8 +59,7 @@ class Member:
 
     def __init__(self, command, bootstrap, name, options, work_dir):
         self.name = name
-        self.seen = set()
-        self.problem = None
+        self.records = []  # (partition, offset, generation)
         environment = dict(os.environ, BOOTSTRAP=bootstrap, GROUP=GROUP, TOPIC=TOPIC,
                            CLIENT_ID=name, STRATEGY=options.strategy,
                            SESSION_MS=str(STATIC_SESSION_MS if options.static else SESSION_MS))
@@ -69,10 +73,12 @@ class Member:
         self.reader.start()
 
     def read(self):
-        for line in self.child.stdout:
-            words = line.split()
-            if words[:1] == ["record"]:
-                self.seen.add((int(words[1]), int(words[2])))
+        with open(self.log_path.with_suffix(".output"), "a") as output:
+            for line in self.child.stdout:
+                output.write(line)
+                words = line.split()
+                if words[:1] == ["record"]:
+                    self.records.append((int(words[1]), int(words[2]), int(words[3])))
 
     def finish(self, number):
         self.child.send_signal(number)
@@ -96,6 +102,7 @@ class Load:
 
     def __init__(self, bootstrap):
         self.ends = dict.fromkeys(range(PARTITIONS), 0)
+        self.partitions = PARTITIONS
         self.problem = None
         self.stopping = threading.Event()
         self.producer = ck.Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True,
@@ -111,10 +118,17 @@ class Load:
             self.ends[message.partition()] = max(self.ends[message.partition()],
                                                  message.offset() + 1)
 
+    def grow(self, partitions):
+        """Once the producer knows of them, the new partitions get records, too."""
+        await_true("the producer sees %d partitions" % partitions,
+                   lambda: rdkafka.leaders(self.producer, TOPIC) == partitions)
+        self.ends.update(dict.fromkeys(range(self.partitions, partitions), 0))
+        self.partitions = partitions
+
     def run(self):
         number = 0
         while not self.stopping.wait(PRODUCE_PAUSE_S):
-            self.producer.produce(TOPIC, b"record %d" % number, partition=number % PARTITIONS,
+            self.producer.produce(TOPIC, b"record %d" % number, partition=number % self.partitions,
                                   on_delivery=self.delivered)
             self.producer.poll(0)
             number += 1
@@ -133,7 +147,7 @@ class Watch:
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
-        self.committed = dict.fromkeys(range(PARTITIONS), -1)
+        self.committed = dict.fromkeys(range(MORE_PARTITIONS), -1)
         self.unstable_seen = threading.Event()
         self.problem = None
         self.stopping = threading.Event()
@@ -150,7 +164,7 @@ class Watch:
         elif group.error == 0:
             self.unstable_seen.set()
         for partition, offset in wire.committed_offsets(self.bootstrap, GROUP, TOPIC,
-                                                        PARTITIONS, 5).items():
+                                                        MORE_PARTITIONS, 5).items():
             if offset < self.committed[partition]:
                 self.problem = ("partition %d: the committed offset went back from %d to %d"
                                 % (partition, self.committed[partition], offset))
@@ -178,6 +192,7 @@ class Story:
         self.members = {}
         self.all_members = []
         self.load = self.watch = None
+        self.partitions = PARTITIONS
         self.may_lose = 0
 
     def say(self, text):
@@ -198,7 +213,7 @@ class Story:
         owned = sorted(p for a in group.members.values()
                        for p in wire.assigned_partitions(a, TOPIC))
         return (group.state == "Stable" and len(group.members) == count
-                and owned == list(range(PARTITIONS)))
+                and owned == list(range(self.partitions)))
 
     def await_members(self, count, why):
         for member in self.members.values():
@@ -216,9 +231,8 @@ class Story:
         self.watch.unstable_seen.clear()
         self.members.pop(name).leave()
         self.join(name)
-        before = len(self.members[name].seen)
         await_true("member %s reads again" % name,
-                   lambda: len(self.members[name].seen) > before, SETTLE_S)
+                   lambda: self.members[name].records, SETTLE_S)
         if self.watch.unstable_seen.is_set():
             raise Mismatch("a static member that came back within its session made the group "
                            "rebalance")
@@ -227,11 +241,19 @@ class Story:
     def restart_broker(self):
         self.broker.kill()
         self.broker.start()
-        before = {m.name: len(m.seen) for m in self.members.values()}
+        before = {m: len(m.records) for m in self.members.values()}
         await_true("every member reads after the broker came back",
-                   lambda: all(len(m.seen) > before[m.name] for m in self.members.values()),
+                   lambda: all(len(m.records) > before[m] for m in self.members.values()),
                    SETTLE_S)
         self.await_members(len(self.members), "the broker was killed and came back")
+
+    def grow(self):
+        """The topic gets more partitions; the members find out by themselves."""
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        admin.create_partitions([NewPartitions(TOPIC, MORE_PARTITIONS)])[TOPIC].result(SETTLE_S)
+        self.load.grow(MORE_PARTITIONS)
+        self.partitions = MORE_PARTITIONS
+        self.await_members(len(self.members), "the topic has grown")
 
     def tell(self):
         self.began = time.monotonic()
@@ -243,16 +265,15 @@ class Story:
         self.await_members(3, "c joined")
         if self.options.static:
             self.come_back("b")
+        self.grow()
         self.members.pop("b").leave()
         self.may_lose += self.options.leaving_loses
         self.await_members(2, "b left")
-        if not self.options.brief:
-            self.members.pop("c").kill()
-            self.await_members(1, "c was killed")
-            self.join("d")
-            self.await_members(2, "d joined")
-            if not self.options.broker_stays:
-                self.restart_broker()
+        self.members.pop("c").kill()
+        self.await_members(1, "c was killed")
+        self.join("d")
+        self.await_members(2, "d joined")
+        self.restart_broker()
         self.finish()
 
     def finish(self):
@@ -268,15 +289,25 @@ class Story:
             member.leave()
         await_true("all is committed", self.all_committed, SETTLE_S)
         self.watch.stop()
-        self.say("%d records read and committed" % len(written))
+        generations = self.check_history()
+        self.say("%d records read and committed in %d generations" % (len(written), generations))
+
+    def check_history(self):
+        readings = [history.Reading(m.name, m.records) for m in self.all_members]
+        if not any(generation >= 0 for r in readings for _, _, generation in r.records):
+            raise Mismatch("the members do not tell their generations")
+        return len(history.check(history.read(self.broker.bootstrap, GROUP, TOPIC), readings,
+                                 "cooperative" in self.options.strategy,
+                                 self.options.may_reread))
 
     def unread(self, written):
-        missing = written - set().union(*(m.seen for m in self.all_members))
+        read = {(partition, offset) for m in self.all_members for partition, offset, _ in m.records}
+        missing = written - read
         return set() if len(missing) <= self.may_lose else missing
 
     def all_committed(self):
         return self.load.ends == wire.committed_offsets(self.broker.bootstrap, GROUP, TOPIC,
-                                                        PARTITIONS)
+                                                        self.partitions)
 
     def run(self):
         self.broker.start()
@@ -299,12 +330,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work_dir", type=pathlib.Path)
     parser.add_argument("--static", action="store_true")
-    parser.add_argument("--brief", action="store_true")
-    parser.add_argument("--broker-stays", action="store_true",
-                        help="for clients that end when there is no broker")
     parser.add_argument("--leaving-loses", type=int, default=0, metavar="N",
                         help="records that this client commits without giving them out when it "
                              "is told to stop")
+    parser.add_argument("--may-reread", action="store_true",
+                        help="this client may join the generation it is in again, and then begins "
+                             "at the last commit")
     parser.add_argument("--strategy", default="range")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()

@@ -25,9 +25,11 @@ async def main():
     )
     await consumer.start()
     while not stopping.is_set():
-        for messages in (await consumer.getmany(timeout_ms=200)).values():
+        batches = await consumer.getmany(timeout_ms=200)
+        generation = consumer._coordinator.generation  # no other way to it in this client
+        for messages in batches.values():
             for message in messages:
-                print("record", message.partition, message.offset, flush=True)
+                print("record", message.partition, message.offset, generation, flush=True)
     await consumer.stop()
 
 

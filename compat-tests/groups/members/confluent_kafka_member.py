@@ -3,8 +3,14 @@
 
 import os
 import signal
+import struct
 
 import confluent_kafka as ck
+
+
+def generation_of(consumer):
+    """Of librdkafka's "CGMDv2:", the generation, the group and the member."""
+    return struct.unpack_from("=i", consumer.consumer_group_metadata(), len("CGMDv2:"))[0]
 
 
 def main():
@@ -31,7 +37,8 @@ def main():
     while not stopping:
         message = consumer.poll(0.2)
         if message is not None and not message.error():
-            print("record", message.partition(), message.offset(), flush=True)
+            print("record", message.partition(), message.offset(), generation_of(consumer),
+                  flush=True)
             try:
                 consumer.store_offsets(message)
             except ck.KafkaException:

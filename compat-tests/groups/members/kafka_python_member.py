@@ -30,9 +30,11 @@ def main():
         metadata_max_age_ms=1000,
     )
     while not stopping:
-        for messages in consumer.poll(timeout_ms=200).values():
+        batches = consumer.poll(timeout_ms=200)
+        generation = consumer.group_metadata().generation_id
+        for messages in batches.values():
             for message in messages:
-                print("record", message.partition, message.offset, flush=True)
+                print("record", message.partition, message.offset, generation, flush=True)
     consumer.close()
 
 

@@ -42,6 +42,8 @@ func main() {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(time.Duration(sessionMs) * time.Millisecond),
 		kgo.HeartbeatInterval(300 * time.Millisecond),
+		kgo.MetadataMaxAge(time.Second),
+		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(200 * time.Millisecond),
 		kgo.BlockRebalanceOnPoll(),
@@ -63,8 +65,9 @@ func main() {
 				fmt.Fprintln(os.Stderr, err)
 			}
 		})
+		_, generation := client.GroupMetadata()
 		fetches.EachRecord(func(r *kgo.Record) {
-			fmt.Println("record", r.Partition, r.Offset)
+			fmt.Println("record", r.Partition, r.Offset, generation)
 			client.MarkCommitRecords(r)
 		})
 		client.AllowRebalance()

@@ -3,11 +3,26 @@
 // A member of a group by KafkaJS. What it is told: ../../test.py.
 const { Kafka, logLevel } = require('kafkajs')
 
+// The generation, which the client tells nobody but its log.
+let generation = -1
+
+function watchLog() {
+  return ({ level, log }) => {
+    if (log.message === 'Received assignment') {
+      generation = log.generationId
+    }
+    if (level <= logLevel.WARN) {
+      process.stderr.write(JSON.stringify(log) + '\n')
+    }
+  }
+}
+
 async function main() {
   const kafka = new Kafka({
     clientId: process.env.CLIENT_ID,
     brokers: [process.env.BOOTSTRAP],
-    logLevel: logLevel.ERROR,
+    logLevel: logLevel.DEBUG,
+    logCreator: watchLog,
     retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 100 },
   })
   const consumer = kafka.consumer({
@@ -26,7 +41,7 @@ async function main() {
   await consumer.run({
     autoCommitInterval: 200,
     eachMessage: async ({ partition, message }) => {
-      process.stdout.write(`record ${partition} ${message.offset}\n`)
+      process.stdout.write(`record ${partition} ${message.offset} ${generation}\n`)
     },
   })
 }

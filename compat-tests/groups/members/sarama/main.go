@@ -37,7 +37,7 @@ func (reader) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.Con
 			if !open {
 				return nil
 			}
-			fmt.Println("record", message.Partition, message.Offset)
+			fmt.Println("record", message.Partition, message.Offset, session.GenerationID())
 			session.MarkMessage(message, "")
 		case <-session.Context().Done():
 			return nil

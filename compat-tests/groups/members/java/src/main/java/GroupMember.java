@@ -7,6 +7,7 @@ import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -50,8 +51,11 @@ public final class GroupMember {
             Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(consumer, closed)));
             consumer.subscribe(List.of(System.getenv("TOPIC")));
             while (true) {
-                for (ConsumerRecord<byte[], byte[]> r : consumer.poll(Duration.ofMillis(200))) {
-                    System.out.println("record " + r.partition() + " " + r.offset());
+                ConsumerRecords<byte[], byte[]> got = consumer.poll(Duration.ofMillis(200));
+                int generation = consumer.groupMetadata().generationId();
+                for (ConsumerRecord<byte[], byte[]> r : got) {
+                    System.out.println(
+                            "record " + r.partition() + " " + r.offset() + " " + generation);
                 }
             }
         } catch (WakeupException stopped) {
