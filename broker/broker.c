@@ -409,6 +409,10 @@ static enum err cluster_join(struct broker *b)
         &(struct cluster_options){
             .os = b->os,
             .zk_dir = b->tree_dir,
+            .zookeeper_connect = c->zookeeper_connect,
+            .zookeeper_session_timeout_ms = c->zookeeper_session_timeout_ms,
+            .zookeeper_connection_timeout_ms = c->zookeeper_connection_timeout_ms,
+            .zookeeper_max_in_flight = c->zookeeper_max_in_flight,
             .broker_id = b->id,
             .reserved_broker_max_id = c->reserved_broker_max_id,
             .cluster_id = b->meta.cluster_id,

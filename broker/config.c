@@ -38,6 +38,8 @@ struct binding {
 static const struct binding bindings[] = {
     BIND("broker.id.generation.enable", broker_id_generation),
     BIND("reserved.broker.max.id", reserved_broker_max_id),
+    BIND("zookeeper.session.timeout.ms", zookeeper_session_timeout_ms),
+    BIND("zookeeper.max.in.flight.requests", zookeeper_max_in_flight),
     BIND("num.network.threads", num_network_threads),
     BIND("num.io.threads", num_io_threads),
     BIND("num.recovery.threads.per.data.dir", num_recovery_threads),
@@ -609,6 +611,30 @@ static enum err pairs_check(struct broker_config *c)
     return ERR_OK;
 }
 
+static bool is_true(const struct broker_config *c, const char *key)
+{
+    bool value = false;
+    return config_parse_boolean(broker_config_value(c, key), &value) && value;
+}
+
+// A ZooKeeper may be reached by TLS or SASL, and its znodes protected by ACLs then; this version has neither.
+static enum err zookeeper_fill(struct broker_config *c)
+{
+    const char *timeout = broker_config_value(c, "zookeeper.connection.timeout.ms");
+    const char *connect = broker_config_value(c, "zookeeper.connect");
+    c->zookeeper_connection_timeout_ms =
+        timeout ? (int32_t)integer_of(c, "zookeeper.connection.timeout.ms") : c->zookeeper_session_timeout_ms;
+    c->zookeeper_connect = connect && *connect ? connect : NULL;
+    if (c->zookeeper_connect && is_true(c, "zookeeper.ssl.client.enable")) {
+        return fail(c, "zookeeper.ssl.client.enable=true: TLS to ZooKeeper is not supported in this version");
+    }
+    if (c->zookeeper_connect && is_true(c, "zookeeper.set.acl")) {
+        return fail(c, "zookeeper.set.acl=true: this needs a client that authenticates itself to ZooKeeper by SASL or "
+                       "TLS, which this version does not");
+    }
+    return ERR_OK;
+}
+
 static enum err relations_check(struct broker_config *c)
 {
     int64_t cleaners = integer_of(c, "log.cleaner.threads");
@@ -622,13 +648,6 @@ static enum err relations_check(struct broker_config *c)
     if (c->max_connections_per_ip == 0 && *broker_config_value(c, "max.connections.per.ip.overrides") == '\0') {
         return fail(c, "max.connections.per.ip=0: without max.connections.per.ip.overrides "
                        "nobody could connect; allowed is 1 or more");
-    }
-    const char *zookeeper = broker_config_value(c, "zookeeper.connect");
-    if (zookeeper && *zookeeper) {
-        return fail(c, arena_printf(&c->arena,
-                                    "zookeeper.connect=%s: joining a cluster by ZooKeeper is not supported yet; leave "
-                                    "the key out and this broker keeps the cluster's metadata itself",
-                                    zookeeper));
     }
     return pairs_check(c);
 }
@@ -649,6 +668,9 @@ static enum err fields_fill(struct broker_config *c)
     }
     if (!err) {
         err = relations_check(c);
+    }
+    if (!err) {
+        err = zookeeper_fill(c);
     }
     if (!err) {
         err = log_dirs_fill(c);

@@ -34,6 +34,10 @@ struct broker_config {
     int32_t broker_id;              // broker.id or node.id; -1 = from meta.properties, or generated
     bool broker_id_generation;      // broker.id.generation.enable
     int32_t reserved_broker_max_id; // generated ids begin above it
+    // ZooKeeper.
+    int32_t zookeeper_session_timeout_ms;
+    int32_t zookeeper_connection_timeout_ms; // at its default the session timeout
+    int32_t zookeeper_max_in_flight;
     // Threads and network.
     int32_t num_network_threads;
     int32_t num_io_threads;
@@ -109,8 +113,9 @@ struct broker_config {
     int32_t transaction_log_segment_bytes;
     int32_t transaction_log_min_isr;
     // Texts and lists, all in the arena.
-    const char *rack;      // broker.rack; NULL = none
-    const char **log_dirs; // as written, at least one
+    const char *rack;              // broker.rack; NULL = none
+    const char *zookeeper_connect; // NULL = none: the broker keeps the cluster's metadata itself
+    const char **log_dirs;         // as written, at least one
     int32_t log_dirs_count;
     const char *compression_type; // of topics: "producer", "uncompressed" or a codec
     struct config_endpoint listeners[CONFIG_MAX_LISTENERS];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cluster's thread: opening and closing, the tree's handle on the loop, and the current picture.
+// The cluster's thread: opening and closing, calls to the tree, and the current picture.
 #include "broker/cluster/cluster.h"
 
 #include <stdlib.h>
@@ -12,37 +12,7 @@
 #include "zk/zk.h"
 
 // ---------------------------------------------------------------------------------------------------------------
-// The tree on the loop
-
-static void dispatch_run(struct mailbox_item *item)
-{
-    struct cluster *c = (struct cluster *)((char *)item - offsetof(struct cluster, dispatch));
-    c->dispatch_posted = false;
-    if (c->state != CLUSTER_CLOSED) {
-        zk_dispatch(c->zk);
-    }
-}
-
-static void on_wake(void *ctx)
-{
-    struct cluster *c = ctx;
-    if (!c->dispatch_posted) {
-        c->dispatch_posted = true;
-        loop_post(c->loop, &c->dispatch);
-    }
-}
-
-static void on_event(void *ctx, enum zk_event_type type, const char *path)
-{
-    struct cluster *c = ctx;
-    if (type == ZK_EVENT_SESSION_EXPIRED) {
-        cluster_fail(c, ERR_CLOSED, "the session with the tree of znodes has expired");
-    } else if (path != NULL && strcmp(path, ZNODE_CONFIG_CHANGES) == 0) {
-        config_changes_read(c);
-    } else if (path != NULL && c->controller != NULL) {
-        cluster_step(c, &(struct controller_event){.type = CONTROLLER_WATCH, .path = path});
-    }
-}
+// Operations on the tree
 
 struct cluster_call *cluster_call_new(struct cluster *c, cluster_call_fn *fn, void *arg, int32_t index)
 {
@@ -177,24 +147,23 @@ static void errand_do(struct cluster *c, void (*fn)(struct cluster *c))
 
 static void open_on_loop(struct cluster *c)
 {
-    enum err err = zk_local_open(c->options.os, c->options.zk_dir, on_wake, c, &c->zk);
-    if (err != ERR_OK) {
-        log_error("cluster", "cannot open the tree of znodes in %s: %s", c->options.zk_dir, err_text(err));
-        cluster_opened(c, err);
-        return;
+    enum err err = registration_init(c);
+    if (err == ERR_OK) {
+        err = tree_open(c);
     }
-    zk_set_event_fn(c->zk, on_event, c);
-    cluster_start(c);
+    if (err == ERR_OK) {
+        cluster_start(c);
+    } else {
+        cluster_opened(c, err);
+    }
 }
 
 static void close_on_loop(struct cluster *c)
 {
     jobs_fail_all(c, ERR_CLOSED);
     c->state = CLUSTER_CLOSED;
-    if (c->zk != NULL) {
-        zk_close(c->zk);
-        c->zk = NULL;
-    }
+    registration_release(c);
+    tree_close(c);
     while (!LIST_EMPTY(&c->calls)) { // the tree has dropped them
         struct cluster_call *call = LIST_FIRST(&c->calls);
         LIST_REMOVE(call, entry);
@@ -228,7 +197,6 @@ static struct cluster *cluster_new(const struct cluster_options *o)
     c->options = *o;
     c->options.keys = o->keys != NULL ? o->keys : &no_keys;
     c->broker_id = o->broker_id;
-    c->dispatch.run = dispatch_run;
     LIST_INIT(&c->calls);
     STAILQ_INIT(&c->answers);
     STAILQ_INIT(&c->ops_waiting);

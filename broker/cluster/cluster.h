@@ -50,7 +50,11 @@ struct cluster_hooks {
 
 struct cluster_options {
     const struct os *os;
-    const char *zk_dir;             // directory of the embedded tree
+    const char *zk_dir;            // directory of the embedded tree
+    const char *zookeeper_connect; // zookeeper.connect: the tree is there; NULL = it is the embedded one
+    int32_t zookeeper_session_timeout_ms;
+    int32_t zookeeper_connection_timeout_ms; // no ZooKeeper by then: cluster_open answers ERR_TIMED_OUT
+    int32_t zookeeper_max_in_flight;         // zookeeper.max.in.flight.requests
     int32_t broker_id;              // -1: taken from meta.properties by the caller, or generated (see cluster_open)
     int32_t reserved_broker_max_id; // reserved.broker.max.id: generated ids begin above it
     const char *cluster_id;         // expected (from meta.properties), "" = none yet
@@ -69,7 +73,8 @@ struct cluster_options {
 // ERR_INVALID with a clear line when a tree has another), registers the broker, elects the controller, loads topics,
 // calls the hooks for every partition, publishes metadata. Starts the control thread; returns when all that is done.
 // broker_id -1 becomes reserved_broker_max_id + n (1001 and up by default) from /brokers/seqid, as in Kafka.
-// ERR_LOCKED when somebody else is registered with this id or is the controller of this tree.
+// A registration with this id that is there already is waited for, as it may be that of this broker's last life: until
+// it goes, or for a little longer than a session lasts. ERR_LOCKED when another broker lives with this id.
 enum err cluster_open(const struct cluster_options *o, struct cluster **out) WARN_UNUSED;
 // Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
 void cluster_close(struct cluster *c);

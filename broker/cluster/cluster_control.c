@@ -15,10 +15,12 @@
 
 static void op_send(struct cluster *c, const struct controller_op *op, uint64_t token);
 
-static void op_done(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+static void op_done(struct cluster *c, void *arg, int32_t session, const struct zk_result *r)
 {
-    (void)index;
     c->ops_in_flight--;
+    if (session != c->session) {
+        return; // the controller has been told that it expired
+    }
     struct cluster_op *next = STAILQ_FIRST(&c->ops_waiting);
     if (next != NULL) {
         STAILQ_REMOVE_HEAD(&c->ops_waiting, entry);
@@ -31,7 +33,7 @@ static void op_done(struct cluster *c, void *arg, int32_t index, const struct zk
 
 static void op_send(struct cluster *c, const struct controller_op *op, uint64_t token)
 {
-    struct cluster_call *call = cluster_call_new(c, op_done, (void *)(uintptr_t)token, 0);
+    struct cluster_call *call = cluster_call_new(c, op_done, (void *)(uintptr_t)token, c->session);
     c->ops_in_flight++;
     switch (op->type) {
     case CONTROLLER_OP_GET:

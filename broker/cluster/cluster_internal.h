@@ -10,6 +10,7 @@
 #include "broker/cluster/cluster.h"
 #include "broker/cluster/controller.h"
 #include "broker/cluster/metadata_builder.h"
+#include "broker/net/fd_watch.h"
 
 #define CLUSTER_MAX_CALLS 10000 // operations on the tree in flight at once, of the start or of the controller
 
@@ -36,6 +37,16 @@ struct config_changes {
     int32_t calls_left;
     bool reading;
     bool again; // there are more by now
+};
+
+// This broker's registration on its way (cluster_register.c).
+struct registration {
+    void (*done)(struct cluster *c, enum err err); // NULL: there is none on its way
+    bool is_start;                                 // of the broker, which gives up one day
+    int64_t last_session;                          // that this process registered in
+    int64_t holder;                                // somebody else's session that the node is of, 0 = none
+    bool is_late;                                  // the holder has lived for longer than a dead session could
+    struct timer timer;
 };
 
 // An operation on the tree on its way: who gets the outcome.
@@ -82,8 +93,11 @@ struct cluster {
     enum err failure; // why CLUSTER_FAILED
     // The tree.
     struct zk *zk;
+    struct fd_watch tree_watch;
     struct mailbox_item dispatch;
     bool dispatch_posted;
+    int32_t session; // how many have expired: tells outcomes of an old one
+    struct registration registration;
     LIST_HEAD(, cluster_call) calls;
     // Opening: operations of the stage at work, and what comes then.
     int32_t start_left;
@@ -134,6 +148,22 @@ void cluster_opened(struct cluster *c, enum err err);
 // Something cannot go on: says so once, loudly, and refuses changes from now on.
 void cluster_fail(struct cluster *c, enum err err, const char *what);
 
+// ---- cluster_tree.c ----
+
+// Says why it cannot be opened.
+enum err tree_open(struct cluster *c) WARN_UNUSED;
+void tree_close(struct cluster *c);
+
+// ---- cluster_register.c ----
+
+enum err registration_init(struct cluster *c) WARN_UNUSED;
+void registration_release(struct cluster *c);
+// Registers this broker, then calls done: ERR_OK; ERR_LOCKED when another broker lives with its id (at the start only:
+// later that is waited for), or what else went wrong. One that is on its way is given up.
+void cluster_register(struct cluster *c, void (*done)(struct cluster *c, enum err err));
+// A watch on this path has fired.
+void cluster_register_watched(struct cluster *c, const char *path);
+
 // ---- cluster_start.c ----
 
 void cluster_start(struct cluster *c);
@@ -163,8 +193,10 @@ struct config_view settings_view(const struct cluster *c);
 
 // What the start found in /config/changes, which is watched from then on.
 void config_changes_begin(struct cluster *c, const struct zk_result *r);
-// The watch has fired.
+// The watch has fired, or there may be changes for another reason.
 void config_changes_read(struct cluster *c);
+// The session is gone, and with it what was on its way.
+void config_changes_expired(struct cluster *c);
 
 // ---- jobs.c ----
 

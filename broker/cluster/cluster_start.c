@@ -50,59 +50,24 @@ static void controller_begin(struct cluster *c)
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Registration: /brokers/ids/<id>
+// Registration
 
-static void registered(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+static void registered(struct cluster *c, enum err err)
 {
-    (void)arg;
-    (void)index;
-    if (r->err == ERR_EXISTS) {
-        log_error("cluster", "another broker is registered with id %d", c->broker_id);
-        stage_done(c, ERR_LOCKED, "cannot register this broker");
+    if (c->state != CLUSTER_OPENING) {
         return;
     }
-    stage_done(c, r->err, "cannot register this broker");
-}
-
-// Only PLAINTEXT listeners exist.
-static enum err registration_encode(const struct cluster *c, struct arena *a, struct slice *out)
-{
-    const struct cluster_options *o = &c->options;
-    struct znode_broker broker = {.version = ZNODE_BROKER_VERSION,
-                                  .jmx_port = -1,
-                                  .timestamp_ms = os_wall_ms(o->os),
-                                  .rack = o->rack,
-                                  .endpoints_count = o->endpoints_count};
-    broker.endpoints = must_arena_array(a, (size_t)o->endpoints_count, sizeof *broker.endpoints);
-    for (int32_t i = 0; i < o->endpoints_count; i++) {
-        broker.endpoints[i] = (struct znode_endpoint){.listener = o->endpoints[i].listener,
-                                                      .host = o->endpoints[i].host,
-                                                      .port = o->endpoints[i].port,
-                                                      .protocol = "PLAINTEXT"};
+    if (err == ERR_OK) {
+        controller_begin(c);
+    } else {
+        log_error("cluster", "cannot register this broker: %s", err_text(err));
+        cluster_opened(c, err);
     }
-    return znode_broker_encode(&broker, a, out);
 }
 
-// Created without data and set in the same multi, as Kafka does; the node's version is 1 from the start.
 static void registration_begin(struct cluster *c)
 {
-    struct arena a;
-    arena_init(&a, PAYLOAD_ARENA_LIMIT);
-    struct slice data = SLICE_NULL;
-    enum err err = registration_encode(c, &a, &data);
-    struct znode_path path = znode_path_broker(c->broker_id);
-    const struct zk_op ops[] = {
-        {.type = ZK_OP_CREATE, .path = path.s, .mode = ZK_EPHEMERAL},
-        {.type = ZK_OP_SET, .path = path.s, .data = data, .version = 0},
-    };
-    if (err != ERR_OK) {
-        log_error("cluster", "the advertised listeners or the rack cannot be written as JSON: %s", err_text(err));
-        cluster_opened(c, err);
-    } else {
-        stage_begin(c, controller_begin);
-        zk_multi(c->zk, ops, 2, cluster_call_done, stage_call(c, registered, 0));
-    }
-    arena_release(&a);
+    cluster_register(c, registered);
 }
 
 // ---------------------------------------------------------------------------------------------------------------

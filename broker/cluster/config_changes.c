@@ -55,10 +55,12 @@ static void broker_apply(struct cluster *c, const char *name, const struct znode
     log_info("cluster", "the configs of %s have changed", cluster_wide ? "all brokers" : "this broker");
 }
 
-static void entity_read(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+static void entity_read(struct cluster *c, void *arg, int32_t session, const struct zk_result *r)
 {
     (void)arg;
-    (void)index;
+    if (session != c->session) {
+        return;
+    }
     struct arena a;
     arena_init(&a, CHANGE_ARENA_LIMIT);
     struct znode_config config = {NULL, 0};
@@ -83,10 +85,12 @@ static void entity_read(struct cluster *c, void *arg, int32_t index, const struc
 // ---------------------------------------------------------------------------------------------------------------
 // Reading what there is
 
-static void change_read(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+static void change_read(struct cluster *c, void *arg, int32_t session, const struct zk_result *r)
 {
     (void)arg;
-    (void)index;
+    if (session != c->session) {
+        return;
+    }
     struct arena a;
     arena_init(&a, CHANGE_ARENA_LIMIT);
     const char *entity = NULL;
@@ -96,7 +100,7 @@ static void change_read(struct cluster *c, void *arg, int32_t index, const struc
     }
     if (*path.s != '\0') {
         c->changes.calls_left++;
-        zk_get(c->zk, path.s, false, cluster_call_done, cluster_call_new(c, entity_read, NULL, 0));
+        zk_get(c->zk, path.s, false, cluster_call_done, cluster_call_new(c, entity_read, NULL, c->session));
     } else if (r->err == ERR_OK) {
         log_warn("cluster", "%s cannot be read: what it announces takes effect at the next start", r->path);
     } else if (r->err != ERR_NOT_FOUND) {
@@ -127,10 +131,12 @@ static void purge(struct cluster *c, const struct zk_result *r)
     }
 }
 
-static void changes_listed(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+static void changes_listed(struct cluster *c, void *arg, int32_t session, const struct zk_result *r)
 {
     (void)arg;
-    (void)index;
+    if (session != c->session) {
+        return;
+    }
     if (r->err != ERR_OK) {
         cluster_fail(c, r->err, "changes of configs cannot be listed");
     } else {
@@ -145,7 +151,7 @@ static void changes_listed(struct cluster *c, void *arg, int32_t index, const st
         struct znode_path path = znode_path_child(ZNODE_CONFIG_CHANGES, r->children[i]);
         c->changes.listed = number > c->changes.listed ? number : c->changes.listed;
         c->changes.calls_left++;
-        zk_get(c->zk, path.s, false, cluster_call_done, cluster_call_new(c, change_read, NULL, 0));
+        zk_get(c->zk, path.s, false, cluster_call_done, cluster_call_new(c, change_read, NULL, c->session));
     }
     call_done(c);
 }
@@ -171,7 +177,14 @@ void config_changes_read(struct cluster *c)
     }
     c->changes.reading = true;
     c->changes.calls_left = 1;
-    zk_children(c->zk, ZNODE_CONFIG_CHANGES, true, cluster_call_done, cluster_call_new(c, changes_listed, NULL, 0));
+    zk_children(c->zk, ZNODE_CONFIG_CHANGES, true, cluster_call_done,
+                cluster_call_new(c, changes_listed, NULL, c->session));
+}
+
+void config_changes_expired(struct cluster *c)
+{
+    c->changes.listed = c->changes.applied;
+    c->changes.reading = c->changes.again = false;
 }
 
 void config_changes_begin(struct cluster *c, const struct zk_result *r)

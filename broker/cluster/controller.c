@@ -152,15 +152,20 @@ void controller_fail(struct step *s, enum err err)
     e->what = s->c->phase == NULL ? "" : s->c->phase->what;
 }
 
-// Another controller has been elected: forget everything, and see who it is.
+// Everything of one term as controller.
+static void controller_forget(struct controller *c)
+{
+    c->fenced = false;
+    c->ready = false;
+    model_clear(c);
+    names_clear(c);
+    c->want_topics = c->want_growth = c->want_deletions = c->want_elections = c->want_log_dirs = false;
+}
+
+// Another controller has been elected: see who it is.
 static void controller_resign(struct step *s)
 {
-    s->c->fenced = false;
-    s->c->ready = false;
-    model_clear(s->c);
-    names_clear(s->c);
-    s->c->want_topics = s->c->want_growth = s->c->want_deletions = s->c->want_elections = false;
-    s->c->want_log_dirs = false;
+    controller_forget(s->c);
     controller_elect(s);
 }
 
@@ -399,6 +404,13 @@ static void on_answer(struct step *s, const struct controller_event *e)
     }
 }
 
+static void on_expired(struct controller *c)
+{
+    controller_forget(c);
+    c->state = CONTROLLER_IS_STANDBY;
+    c->ops_left = 0; // no outcome comes any more
+}
+
 void controller_step(struct controller *c, const struct controller_event *event, int64_t now_ms,
                      struct controller_effects *out)
 {
@@ -415,6 +427,9 @@ void controller_step(struct controller *c, const struct controller_event *event,
         break;
     case CONTROLLER_ANSWER:
         on_answer(&s, event);
+        break;
+    case CONTROLLER_EXPIRED:
+        on_expired(c);
         break;
     }
 }

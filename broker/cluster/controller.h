@@ -132,10 +132,12 @@ void controller_effects_reset(struct controller_effects *e);
 // Events
 
 enum controller_event_type {
-    CONTROLLER_START,  // the session is up and the broker is registered
-    CONTROLLER_RESULT, // of the operation with this token
-    CONTROLLER_WATCH,  // fired for this path
-    CONTROLLER_ANSWER, // of a broker: one error per partition it was told about
+    CONTROLLER_START,   // the session is up and the broker is registered
+    CONTROLLER_RESULT,  // of the operation with this token
+    CONTROLLER_WATCH,   // fired for this path
+    CONTROLLER_ANSWER,  // of a broker: one error per partition it was told about
+    CONTROLLER_EXPIRED, // the session is gone, and with it every operation under way; START comes when there is one
+                        // again
 };
 
 struct controller_event {

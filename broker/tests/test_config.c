@@ -175,7 +175,8 @@ static void test_refused(void **state)
         {"broker.id=-2", {"broker.id", "-2", "-1"}},
         {"broker.id.generation.enable=false", {"broker.id", "-1", "0 or more"}},
         {"log.dirs= , ", {"log.dirs", "empty", "one directory"}},
-        {"zookeeper.connect=localhost:2181", {"zookeeper.connect", "localhost:2181", "not supported yet"}},
+        {"zookeeper.connect=a:1\nzookeeper.set.acl=TRUE", {"zookeeper.set.acl", "SASL", "TLS"}},
+        {"zookeeper.connect=a:1\nzookeeper.ssl.client.enable=true", {"zookeeper.ssl", "TLS", "not supported"}},
         {"max.connections.per.ip=0", {"max.connections.per.ip", "0", "1 or more"}},
         {"replica.fetch.wait.max.ms=40000", {"replica.fetch.wait.max.ms", "40000", "replica.socket.timeout.ms"}},
         {"queued.max.request.bytes=5", {"queued.max.request.bytes", "5", "socket.request.max.bytes"}},
@@ -273,6 +274,15 @@ static void test_fall_backs(void **state)
     broker_config_release(&c);
     assert_int_equal(load(&c, "log.retention.hours=-5\n", NULL), ERR_OK);
     assert_int_equal(c.retention_ms, -1);
+    broker_config_release(&c);
+    assert_int_equal(load(&c, "zookeeper.connect=a:1/b\nzookeeper.session.timeout.ms=7\n", NULL), ERR_OK);
+    assert_string_equal(c.zookeeper_connect, "a:1/b");
+    assert_int_equal(c.zookeeper_connection_timeout_ms, 7);
+    broker_config_release(&c);
+    assert_int_equal(load(&c, "zookeeper.connect=\nzookeeper.connection.timeout.ms=8\n", NULL), ERR_OK);
+    assert_null(c.zookeeper_connect);
+    assert_int_equal(c.zookeeper_connection_timeout_ms, 8);
+    assert_int_equal(c.zookeeper_session_timeout_ms, 18000);
     broker_config_release(&c);
     assert_int_equal(load(&c, "node.id=3\n", NULL), ERR_OK);
     assert_int_equal(c.broker_id, 3);
