@@ -22,7 +22,7 @@ help:
 	@echo 'make lint     dependency rule, naming, formatting, warnings of gcc and clang'
 	@echo 'make asan     unit tests and a client run under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan     the same under the thread sanitizer'
-	@echo 'make fuzz     message decoder and record batches under libFuzzer, FUZZ_SECONDS (60) each'
+	@echo 'make fuzz     each fuzz target under libFuzzer for FUZZ_SECONDS (60)'
 	@echo 'make compat   real clients against a running broker'
 	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
 	@echo 'make tidy     the advice of clang-tidy'
@@ -72,17 +72,18 @@ tsan: tsan-unit
 	@tools/install-deps client
 	@OTTLA="$(CURDIR)/build/tsan/ottla" $(NO_ASLR) compat-tests/run kcat
 
+# What the corpora of the tree do not have yet stays in build/fuzz/corpus; tools/fuzz-corpus takes it into the tree.
 FUZZ_SECONDS ?= 60
 fuzz:
-	@tools/install-deps check
-	@tools/configure build/fuzz -DCMAKE_C_COMPILER=clang -DOTTLA_FUZZ=ON -DOTTLA_TESTS=OFF
+	@tools/install-deps fuzz
+	@tools/configure build/fuzz -DCMAKE_C_COMPILER=clang -DOTTLA_FUZZ=ON
 	@cmake --build build/fuzz --parallel $(JOBS) --target fuzzers
-	@cd build/fuzz && for fuzzer in fuzz_*; do \
-	    [ -x "$$fuzzer" ] && [ -f "$$fuzzer" ] || continue; \
+	@while read -r fuzzer corpus; do \
 	    echo "$$fuzzer for $(FUZZ_SECONDS) s"; \
-	    mkdir -p "corpus/$$fuzzer" && \
-	    "./$$fuzzer" -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 "corpus/$$fuzzer" || exit 1; \
-	done
+	    tools/fuzz-corpus unpack "$$corpus" "build/fuzz/corpus/$$fuzzer" && \
+	    "build/fuzz/$$fuzzer" -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=build/fuzz/ "build/fuzz/corpus/$$fuzzer" || exit 1; \
+	done <build/fuzz/fuzzers.txt
 
 compat: build
 	@tools/install-deps test

@@ -9,16 +9,28 @@
 
 #include "log/internal.h"
 
-// Why a segment ends where it ends.
-static const char *batch_fault(const struct segment *s, const uint8_t *data, const struct batch *b, int64_t next_offset)
+struct recovery {
+    struct segment *s;
+    int64_t limit_offset; // where the next segment begins
+    int64_t valid;        // bytes of batches that are good
+    int64_t next_offset;  // behind them
+    int64_t indexed;      // position of the batch that has the last index entry
+};
+
+// Why a segment ends where it ends. A batch's first offset is not under its checksum, so a flipped bit there shows only
+// in what it makes of the order.
+static const char *batch_fault(const struct recovery *r, const uint8_t *data, const struct batch *b)
 {
     if (!batch_crc_ok(data, b)) {
         return "wrong checksum";
     }
-    if (b->base_offset < next_offset) {
+    if (b->base_offset < r->next_offset) {
         return "offset does not rise";
     }
-    if (batch_last_offset(b) - s->base_offset > INT32_MAX) {
+    if (batch_last_offset(b) >= r->limit_offset) {
+        return "offset belongs into the next segment";
+    }
+    if (batch_last_offset(b) - r->s->base_offset > INT32_MAX) {
         return "offset too far from the segment's first";
     }
     struct marker m;
@@ -27,13 +39,6 @@ static const char *batch_fault(const struct segment *s, const uint8_t *data, con
     }
     return NULL;
 }
-
-struct recovery {
-    struct segment *s;
-    int64_t valid;       // bytes of batches that are good
-    int64_t next_offset; // behind them
-    int64_t indexed;     // position of the batch that has the last index entry
-};
 
 static enum err recover_index(struct log *l, struct recovery *r, const struct batch *b)
 {
@@ -87,7 +92,7 @@ static enum err recover_batches(struct log *l, struct recovery *r, const struct 
         } else if (err == ERR_CORRUPT) {
             *fault = "no batch header";
         } else if (!err) {
-            *fault = batch_fault(r->s, data, &b, r->next_offset);
+            *fault = batch_fault(r, data, &b);
             err = *fault == NULL ? recover_batch(l, r, data, &b) : ERR_OK;
         }
     }
@@ -145,7 +150,8 @@ enum err log_recover(struct log *l, int32_t first, int64_t recovery_point, int64
     bool cut = false;
     for (int32_t i = first; i < l->segments_count && !cut && !err; i++) {
         s = l->segments[i];
-        struct recovery r = {.s = s, .next_offset = s->base_offset};
+        int64_t limit_offset = i + 1 < l->segments_count ? l->segments[i + 1]->base_offset : INT64_MAX;
+        struct recovery r = {.s = s, .limit_offset = limit_offset, .next_offset = s->base_offset};
         if (i > first && producer_state_end_offset(l->producers) < s->base_offset) {
             producer_state_set_end_offset(l->producers, s->base_offset);
         }

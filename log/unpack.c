@@ -42,13 +42,16 @@ static enum err source_refill(struct source *s)
     if (e != ERR_OK) {
         return e;
     }
+    if (piece.len == 0) {
+        return ERR_NOT_FOUND;
+    }
     s->unpacked += piece.len;
     if (s->unpacked > s->unpacked_max) {
         return ERR_TOO_LARGE;
     }
     s->next = piece.data;
     s->end = piece.data + piece.len;
-    return piece.len == 0 ? ERR_NOT_FOUND : ERR_OK;
+    return ERR_OK;
 }
 
 static enum err source_grow(struct source *s, size_t size)
@@ -178,7 +181,7 @@ static enum err wrapper_measure(struct unpack *u)
         if (u->b.base_offset < last) {
             return ERR_INVALID_RECORD;
         }
-        u->base = u->b.base_offset - last;
+        u->base = (int64_t)((uint64_t)u->b.base_offset - (uint64_t)last); // added with the same wrap-around
     }
     return source_open(u);
 }

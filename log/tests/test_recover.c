@@ -368,6 +368,34 @@ static void test_offsets_that_fall(void **state)
     env_stop(&e);
 }
 
+// Offsets that lie in the next segment end the log, too: else two segments would hold the same offsets.
+static void test_offsets_of_the_next_segment(void **state)
+{
+    (void)state;
+    struct env e;
+    char path[TEST_PATH_MAX_BYTES];
+    env_start(&e);
+    env_append_many(&e, 20);
+    assert_true(e.log->segments_count > 2);
+    int64_t next_base = e.log->segments[1]->base_offset;
+    size_t last_position =
+        (size_t)(e.log->segments[0]->size / (next_base / ENV_RECORDS) * (next_base / ENV_RECORDS - 1));
+    env_close(&e);
+    remove_marker(&e);
+    test_path(path, e.path, "recovery-point-offset-checkpoint");
+    assert_int_equal(remove(path), 0);
+    env_file(&e, "00000000000000000000.log", path);
+    size_t len;
+    char *data = test_file(path, &len);
+    batch_set_base_offset((uint8_t *)data + last_position, next_base);
+    env_write_file(&e, "00000000000000000000.log", data, len);
+    free(data);
+    env_open(&e);
+    assert_int_equal(log_end_offset(e.log), next_base - ENV_RECORDS);
+    assert_int_equal(env_read_all(&e, 0), next_base - ENV_RECORDS);
+    env_stop(&e);
+}
+
 static void test_epochs_and_producers_come_back(void **state)
 {
     (void)state;
@@ -438,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_damage_far_below_the_end),
         cmocka_unit_test(test_missing_folder),
         cmocka_unit_test(test_offsets_that_fall),
+        cmocka_unit_test(test_offsets_of_the_next_segment),
         cmocka_unit_test(test_epochs_and_producers_come_back),
         cmocka_unit_test(test_damaged_recovery_point),
     };

@@ -34,8 +34,4 @@ size_t chance_below(struct chance *c, size_t bound);
 // A message with random values in all fields of the version, the others at their defaults. Memory from the arena.
 void sample_random(const struct message_desc *m, int16_t version, struct chance *c, struct arena *a, void *out);
 
-// The decoder's fuzz target (fuzz_decode.c): 2 bytes choose the message, 1 its version, the rest is decoded. What
-// decodes must print, encode, and decode again to the same. Aborts when that does not hold.
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #endif

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "install-deps"
-REAL_TOOLS = ["sh", "sed", "dirname", "env"]
+REAL_TOOLS = ["sh", "sed", "dirname", "env", "uname"]
 # Commands that make their package count as present.
 COMMANDS = {"cmake": "cmake", "make": "make", "gcc": "gcc", "pkg-config": "pkg-config", "clang": "clang",
             "clang-format": "clang-format", "clang-tidy": "clang-tidy", "kcat": "kcat", "go": "golang-go",
@@ -75,6 +75,8 @@ class InstallDepsTest(unittest.TestCase):
         self.assertEqual(self.missing_of("demo", **given), {"kcat"})
         self.calls.write_text("")
         self.assertEqual(self.missing_of("check", **given), {"libcmocka-dev", "clang", "clang-format", "zookeeper"})
+        self.calls.write_text("")
+        self.assertEqual(self.missing_of("fuzz", **given), {"libcmocka-dev", "clang", "libclang-rt-dev"})
         self.calls.write_text("")
         self.assertEqual(self.missing_of("test", **given),
                          {"libcmocka-dev", "clang", "clang-format", "zookeeper", "golang-go", "maven"})

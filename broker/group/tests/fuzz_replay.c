@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer target: records of the offsets topic with any bytes: the first byte says what each record is, keys are
-// built so that they name one of few groups and topics, values are what the fuzzer likes. Whatever is read must make
-// groups that live on: they are loaded, time passes until all sessions are over, and they are unloaded.
+// Fuzz target: records of the offsets topic with any bytes: the first byte says what each record is, keys are built so
+// that they name one of few groups and topics, or are the input's, too; values are the input's. Whatever is read must
+// make groups that live on: they are loaded, time passes until all sessions are over, and they are unloaded.
 #include <stdlib.h>
 
+#include "base/logging.h"
+#include "base/tests/fuzz/fuzz.h"
 #include "broker/group/group_records.h"
 
 #define TICKS_MAX 1000
@@ -34,15 +36,19 @@ static struct slice key_make(struct arena *a, uint8_t kind)
                     : group_offset_key_encode(a, group, slice_str(kind & 4 ? "t" : "u"), kind >> 6);
 }
 
+static struct slice bytes_take(struct reader *r)
+{
+    size_t len = reader_u16(r);
+    return reader_bytes(r, len < reader_left(r) ? len : reader_left(r));
+}
+
 static void records_feed(struct group_replay *replay, struct reader *r)
 {
     int64_t offset = 0;
     while (reader_left(r) >= 3 && !r->bad) {
         struct arena a;
         uint8_t kind = reader_u8(r);
-        size_t len = reader_u16(r);
-        len = len < reader_left(r) ? len : reader_left(r);
-        struct slice bytes = reader_bytes(r, len);
+        struct slice bytes = bytes_take(r);
         struct log_batch_view batch = {
             .base_offset = offset,
             .last_offset = offset,
@@ -51,10 +57,11 @@ static void records_feed(struct group_replay *replay, struct reader *r)
             .control = (kind & 24) == 24,
         };
         arena_init(&a, 1 << 20);
-        struct log_record_view record = {.offset = offset++, .key = bytes, .value = bytes};
-        if ((kind & 48) != 48) { // else the key is the fuzzer's, too
+        struct log_record_view record = {.offset = offset++, .value = bytes.len == 0 ? SLICE_NULL : bytes};
+        if ((kind & 48) == 48) {
+            record.key = bytes_take(r);
+        } else {
             record.key = batch.control ? slice_of(kind & 1 ? "\0\0\0\1" : "\0\0\0\0", 4) : key_make(&a, kind);
-            record.value = len == 0 ? SLICE_NULL : bytes;
         }
         if (group_replay_record(replay, &batch, &record) != ERR_OK) {
             abort();
@@ -63,13 +70,12 @@ static void records_feed(struct group_replay *replay, struct reader *r)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct group_options o;
     struct group_effects out;
     struct reader r = reader_of(slice_of(data, size));
+    logging_set_level((enum log_level)(LOG_ERROR + 1)); // each record that is passed over is an error line
     group_options_init(&o);
     group_effects_init(&out);
     struct group_replay *replay = group_replay_new(&o, (struct group_time){0, 0});
