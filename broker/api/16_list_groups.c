@@ -7,6 +7,7 @@
 
 #include "broker/api/apis.h"
 #include "broker/api/group_request.h"
+#include "broker/api/java_order.h"
 
 #define GROUP_TYPE "classic"
 
@@ -15,6 +16,7 @@ struct listing {
     const struct list_groups_request *in;
     struct list_groups_response *out;
     int32_t capacity;
+    int32_t known; // groups, also those that no filter lets through
     bool no_memory;
 };
 
@@ -51,6 +53,7 @@ static void list_one(void *ctx, const struct group *g)
 {
     struct listing *l = ctx;
     const char *state = group_state_name(group_state(g));
+    l->known++;
     if (l->no_memory || !filter_passes(l->in->states_filter, l->in->states_filter_count, state)) {
         return;
     }
@@ -69,6 +72,26 @@ static void list_one(void *ctx, const struct group *g)
     o->group_type = slice_str(GROUP_TYPE);
 }
 
+// As Kafka has them.
+static void order(struct listing *l)
+{
+    struct list_groups_response *out = l->out;
+    struct java_order *places = arena_array(l->arena, (size_t)out->groups_count, sizeof *places);
+    struct list_groups_response_listed_group *sorted = arena_array(l->arena, (size_t)out->groups_count, sizeof *sorted);
+    l->no_memory = l->no_memory || places == NULL || sorted == NULL;
+    if (l->no_memory) {
+        return;
+    }
+    for (int32_t i = 0; i < out->groups_count; i++) {
+        places[i] = java_order_of(i, out->groups[i].group_id);
+    }
+    java_order_sort(places, out->groups_count, l->known, false);
+    for (int32_t i = 0; i < out->groups_count; i++) {
+        sorted[i] = out->groups[places[i].index];
+    }
+    out->groups = sorted;
+}
+
 enum api_step api_list_groups(struct request *r)
 {
     const struct list_groups_request *in = r->in;
@@ -80,5 +103,6 @@ enum api_step api_list_groups(struct request *r)
     if (coordinator_each(r->ctx->groups, list_one, &l)) {
         out->error_code = KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS;
     }
+    order(&l);
     return l.no_memory ? API_CLOSE : API_DONE;
 }

@@ -3,6 +3,7 @@
 // DeleteGroups (42), v0-2: forgets groups without members, and their offsets. Each group succeeds or fails on its own;
 // one that is named twice is answered once. The answer comes when the tombstones of all are written.
 #include "broker/api/apis.h"
+#include "broker/api/java_order.h"
 #include "broker/api/key_map.h"
 
 // One group that was asked.
@@ -45,6 +46,27 @@ static bool results_collect(struct request *r)
     }
     key_map_release(&seen);
     return out->results != NULL && ok;
+}
+
+// As Kafka has them.
+static bool results_order(struct request *r)
+{
+    struct delete_groups_response *out = r->out;
+    size_t count = (size_t)out->results_count;
+    struct java_order *places = arena_array(&r->arena, count, sizeof *places);
+    struct delete_groups_response_deletable_group_result *sorted = arena_array(&r->arena, count, sizeof *sorted);
+    if (places == NULL || sorted == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < out->results_count; i++) {
+        places[i] = java_order_of(i, out->results[i].group_id);
+    }
+    java_order_sort(places, out->results_count, out->results_count, true);
+    for (int32_t i = 0; i < out->results_count; i++) {
+        sorted[i] = out->results[places[i].index];
+    }
+    out->results = sorted;
+    return true;
 }
 
 static void run_ask(struct request *r, struct delete_run *run)
@@ -119,7 +141,7 @@ enum api_step api_delete_groups(struct request *r)
         return !r->expired && run_wait(r, run) ? API_WAIT : run_answer(run);
     }
     run = arena_alloc(&r->arena, sizeof *run);
-    if (run == NULL || !results_collect(r)) {
+    if (run == NULL || !results_collect(r) || !results_order(r)) {
         return API_CLOSE;
     }
     run->list =

@@ -57,17 +57,13 @@ static const char *join_reason(char text[REASON_MAX], const char *what, struct s
 
 // ---- a new member --------------------------------------------------------------------------------------------------
 
-// "<client id or instance id>-<uuid>", of a length that any record and answer can carry.
+// "<client id or instance id>-<uuid>". NULL: no record and no answer can carry an id of that length.
 static struct slice member_id_make(struct turn *t, const struct group_join *join)
 {
     struct slice prefix = join->instance_id.data != NULL ? join->instance_id : join->client_id;
     size_t len = prefix.len;
-    size_t max = INT16_MAX - 1 - GROUP_MEMBER_ID_UUID_LEN;
-    if (len > max) {
-        len = max;
-        while (len > 0 && (prefix.data[len] & 0xc0) == 0x80) {
-            len--; // not in the middle of a character
-        }
+    if (len > INT16_MAX - 1 - GROUP_MEMBER_ID_UUID_LEN) {
+        return SLICE_NULL;
     }
     uint8_t *id = must_arena_array(&t->out->arena, len + 1 + GROUP_MEMBER_ID_UUID_LEN, 1);
     if (len > 0) {
@@ -214,6 +210,10 @@ static void join_new(struct turn *t, uint64_t token, const struct group_join *jo
         return;
     }
     struct slice id = member_id_make(t, join);
+    if (id.data == NULL) {
+        group_join_refuse(t, token, slice_str(""), KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+        return;
+    }
     struct group_member *old = group_member_by_instance(g, join->instance_id);
     if (old != NULL) {
         member_replace(t, token, join, old, id);

@@ -18,6 +18,7 @@ enum {
     BATCH_HEADER_BYTES = 61,
     FRAME_MAX_BYTES = 64 * 1024 * 1024,
     RIG_DIRS_MAX = 3,
+    RIG_OFFSETS_PARTITIONS = 3,
 };
 
 // ---- the broker's side ----
@@ -61,6 +62,27 @@ static void replicas_open(struct api_rig *rig)
         .dir_failed_ctx = rig,
     };
     assert_int_equal(replica_manager_open(&o, &rig->replicas), ERR_OK);
+}
+
+// Rebalances begin at once, and __consumer_offsets is small.
+static void groups_open(struct api_rig *rig)
+{
+    group_options_init(&rig->options.group);
+    rig->options.group.initial_rebalance_delay_ms = 0;
+    rig->options.offsets_topic = (struct internal_topic){
+        .partitions = RIG_OFFSETS_PARTITIONS, .replication_factor = 1, .segment_bytes = 1024 * 1024};
+    struct coordinator_options o = {
+        .os = os_real(),
+        .replicas = rig->replicas,
+        .pool = rig->pool,
+        .group = rig->options.group,
+        .required_acks = -1,
+        .commit_timeout_ms = 5000,
+        .load_buffer_bytes = 64 * 1024,
+        .retention_check_ms = INT64_MAX,
+    };
+    assert_int_equal(coordinator_open(&o, &rig->groups), ERR_OK);
+    coordinator_set_broker_id(rig->groups, RIG_BROKER_ID);
 }
 
 static void listener_bind(struct api_rig *rig)
@@ -120,7 +142,7 @@ static void cluster_join(struct api_rig *rig)
         .delete_topics = true,
         .topic_defaults = &rig->defaults,
         .keys = &keys,
-        .hooks = replica_manager_hooks(rig->replicas),
+        .hooks = coordinator_hooks(rig->groups, replica_manager_hooks(rig->replicas)),
     };
     assert_int_equal(cluster_open(&o, &rig->cluster), ERR_OK);
     assert_int_equal(producer_ids_new(rig->cluster, &rig->producer_ids), ERR_OK);
@@ -170,11 +192,6 @@ void api_rig_open_dirs(struct api_rig *rig, int32_t count)
 {
     *rig = (struct api_rig){.dir = test_dir_new(), .dirs_count = count};
     arena_init(&rig->arena, 256 * 1024 * 1024);
-    directories_open(rig);
-    replicas_open(rig);
-    listener_bind(rig);
-    cluster_join(rig);
-    on_control(rig, background_begin);
     rig->options = (struct api_options){
         .broker_id = RIG_BROKER_ID,
         .fetch_max_bytes = 57671680,
@@ -183,12 +200,19 @@ void api_rig_open_dirs(struct api_rig *rig, int32_t count)
         .auto_create_topics = true,
         .delete_topics = true,
     };
+    directories_open(rig);
+    replicas_open(rig);
+    groups_open(rig);
+    listener_bind(rig);
+    cluster_join(rig);
+    on_control(rig, background_begin);
     rig->ctx = (struct api_context){
         .os = os_real(),
         .cluster = rig->cluster,
         .replicas = rig->replicas,
         .producer_ids = rig->producer_ids,
         .fetch_sessions = rig->fetch_sessions,
+        .groups = rig->groups,
         .pool = rig->pool,
         .options = &rig->options,
         .refusals = &rig->refusals,
@@ -204,6 +228,7 @@ void api_rig_close(struct api_rig *rig)
     fetch_sessions_free(rig->fetch_sessions);
     on_control(rig, background_end);
     cluster_close(rig->cluster);
+    coordinator_close(rig->groups);
     bool all_online = log_dirs_online_count(rig->log_dirs) == rig->dirs_count;
     assert_int_equal(replica_manager_close(rig->replicas), all_online ? ERR_OK : ERR_FAILED);
     pool_free(rig->pool);

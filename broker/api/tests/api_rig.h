@@ -18,6 +18,7 @@ struct api_rig {
     struct log_dirs *log_dirs;
     int32_t dirs_count;
     struct replica_manager *replicas;
+    struct coordinator *groups;
     struct loop *loop;
     struct listener *listener;
     struct topic_config defaults;
