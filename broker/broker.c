@@ -207,6 +207,19 @@ static void api_fill(struct broker *b)
 
 // ---- the steps of building ----
 
+static enum err keys_take(struct broker *b)
+{
+    const char *why = NULL;
+    enum err e = key_table_build(b->config, &b->keys_arena, &b->keys);
+    if (e == ERR_OK) {
+        e = key_table_check(&b->keys, &b->keys_arena, &why);
+    }
+    if (why != NULL) {
+        log_error("config", "%s", why);
+    }
+    return e;
+}
+
 // The embedded tree of znodes lies where it was made: in the first of the log directories at that time. A broker that
 // cannot find it must not make another one, which would be an empty cluster with the old one's records.
 static enum err tree_find(struct broker *b)
@@ -401,11 +414,7 @@ static enum err cluster_join(struct broker *b)
     const struct broker_config *c = b->config;
     endpoints_fill(b);
     topic_defaults_fill(c, &b->topic_defaults);
-    enum err e = key_table_build(c, &b->keys_arena, &b->keys);
-    if (e != ERR_OK) {
-        return e;
-    }
-    e = cluster_open(
+    enum err e = cluster_open(
         &(struct cluster_options){
             .os = b->os,
             .zk_dir = b->tree_dir,
@@ -461,7 +470,8 @@ static enum err serve(struct broker *b)
 enum err broker_open(const struct broker_config *config, const struct os *os, struct broker **out)
 {
     static enum err (*const steps[])(struct broker * b) = {
-        directories_open, identity_agree, replicas_open, groups_open, loops_start, listeners_bind, cluster_join, serve,
+        keys_take,   directories_open, identity_agree, replicas_open, groups_open,
+        loops_start, listeners_bind,   cluster_join,   serve,
     };
     struct broker *b = calloc(1, sizeof *b);
     if (!b) {

@@ -6,6 +6,7 @@
 #include "broker/config.h"
 
 #include "base/assert.h"
+#include "base/java_text.h"
 #include "broker/config_keys.h"
 #include "broker/config_listeners.h"
 #include "broker/config_properties.h"
@@ -154,20 +155,6 @@ static enum err unknown_add(struct broker_config *c, const char *key)
 
 // ---- texts ---------------------------------------------------------------------------------------------------------
 
-// Java trims what is not above a blank.
-static const char *text_trim(struct arena *a, const char *s)
-{
-    size_t len = strlen(s);
-    while (len > 0 && (unsigned char)s[len - 1] <= ' ') {
-        len--;
-    }
-    while (len > 0 && (unsigned char)*s <= ' ') {
-        s++;
-        len--;
-    }
-    return arena_strndup(a, s, len);
-}
-
 // Sets one key from the file or an override. Also a config_property_fn.
 static enum err value_set(void *ctx, const char *key, const char *value)
 {
@@ -186,7 +173,7 @@ static enum err value_set(void *ctx, const char *key, const char *value)
         }
         return warning_add(c, arena_printf(&c->arena, "%s is not a key Kafka knows: ignored (misspelt?)", key));
     }
-    c->values[i] = text_trim(&c->arena, value);
+    c->values[i] = java_trim(value, &c->arena);
     c->given[i] = true;
     return c->values[i] ? ERR_OK : fail(c, NULL);
 }
@@ -300,7 +287,7 @@ static int64_t integer_of(const struct broker_config *c, const char *key)
 {
     int64_t v = 0;
     const char *text = broker_config_value(c, key);
-    ASSERT(text && config_parse_integer(text, &v));
+    ASSERT(text && java_integer_parse(text, &v));
     return v;
 }
 
@@ -316,21 +303,21 @@ static void field_fill(struct broker_config *c, const struct binding *b)
     switch (k->type) {
     case CONFIG_BOOLEAN:
         ASSERT(b->size == sizeof(bool));
-        ok = config_parse_boolean(text, field);
+        ok = java_boolean_parse(text, field);
         break;
     case CONFIG_INT:
         ASSERT(b->size == sizeof n32);
-        ok = config_parse_integer(text, &n);
+        ok = java_integer_parse(text, &n);
         n32 = (int32_t)n;
         memcpy(field, &n32, sizeof n32);
         break;
     case CONFIG_LONG:
         ASSERT(b->size == sizeof n);
-        ok = config_parse_integer(text, field);
+        ok = java_integer_parse(text, field);
         break;
     case CONFIG_DOUBLE:
         ASSERT(b->size == sizeof(double));
-        ok = config_parse_double(text, field);
+        ok = java_double_parse(text, field);
         break;
     case CONFIG_STRING:
         ASSERT(b->size == sizeof text);
@@ -338,7 +325,7 @@ static void field_fill(struct broker_config *c, const struct binding *b)
         break;
     case CONFIG_SHORT:
         ASSERT(b->size == sizeof n16);
-        ok = config_parse_integer(text, &n);
+        ok = java_integer_parse(text, &n);
         n16 = (int16_t)n;
         memcpy(field, &n16, sizeof n16);
         break;
@@ -614,7 +601,7 @@ static enum err pairs_check(struct broker_config *c)
 static bool is_true(const struct broker_config *c, const char *key)
 {
     bool value = false;
-    return config_parse_boolean(broker_config_value(c, key), &value) && value;
+    return java_boolean_parse(broker_config_value(c, key), &value) && value;
 }
 
 // A ZooKeeper may be reached by TLS or SASL, and its znodes protected by ACLs then; this version has neither.
@@ -635,6 +622,34 @@ static enum err zookeeper_fill(struct broker_config *c)
     return ERR_OK;
 }
 
+// ACLs are not enforced yet. With Kafka's own authorizer and no ACL, everybody may do everything when the file says so,
+// and that is what this broker does; with any other wish it would be open where it should be closed.
+static enum err authorizer_check(struct broker_config *c)
+{
+    const char *authorizer = broker_config_value(c, "authorizer.class.name");
+    const char *zookeeper = broker_config_value(c, "zookeeper.connect");
+    if (*authorizer == '\0') {
+        return ERR_OK;
+    }
+    if (strcmp(authorizer, "kafka.security.authorizer.AclAuthorizer") != 0) {
+        return fail(c, arena_printf(&c->arena,
+                                    "authorizer.class.name=%s: classes cannot be loaded; allowed is "
+                                    "kafka.security.authorizer.AclAuthorizer, or no value for a broker that is open "
+                                    "to everybody",
+                                    authorizer));
+    }
+    if (zookeeper && *zookeeper) {
+        return fail(c, "authorizer.class.name: ACLs are not enforced in this version, and the cluster of "
+                       "zookeeper.connect may have some; leave authorizer.class.name out for a broker that is open to "
+                       "everybody");
+    }
+    return is_true(c, "allow.everyone.if.no.acl.found")
+               ? ERR_OK
+               : fail(c, "authorizer.class.name: ACLs are not enforced in this version, and without "
+                         "allow.everyone.if.no.acl.found=true nobody but super.users may do anything; set that, or "
+                         "leave authorizer.class.name out, for a broker that is open to everybody");
+}
+
 static enum err relations_check(struct broker_config *c)
 {
     int64_t cleaners = integer_of(c, "log.cleaner.threads");
@@ -649,7 +664,8 @@ static enum err relations_check(struct broker_config *c)
         return fail(c, "max.connections.per.ip=0: without max.connections.per.ip.overrides "
                        "nobody could connect; allowed is 1 or more");
     }
-    return pairs_check(c);
+    enum err err = authorizer_check(c);
+    return err ? err : pairs_check(c);
 }
 
 // ---- the whole -----------------------------------------------------------------------------------------------------

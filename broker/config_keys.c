@@ -3,17 +3,16 @@
 // The table is data (config_keys.def); here it becomes an array, and values are checked against it.
 #include "broker/config_keys.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
+#include "base/java_text.h"
 #include <string.h>
-#include <strings.h>
 
 // clang-format off
 #define ANY           .has_min = false
 #define AT_LEAST(n)   .has_min = true, .min = (n)
 #define BETWEEN(a, b) .has_min = true, .min = (a), .has_max = true, .max = (b)
 #define ONE_OF(words) .one_of = (words)
+#define GZIP_LEVEL    BETWEEN(1, 9), .or_minus_one = true
+#define VERSION       .version = true
 // clang-format on
 
 static const struct config_key keys[] = {
@@ -51,34 +50,6 @@ bool config_key_is_listener_prefixed(const char *name)
     }
     const char *dot = strchr(name + sizeof prefix - 1, '.');
     return dot && dot > name + sizeof prefix - 1 && dot[1] != '\0';
-}
-
-bool config_parse_integer(const char *text, int64_t *out)
-{
-    const char *digits = *text == '+' || *text == '-' ? text + 1 : text;
-    if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits)) {
-        return false;
-    }
-    errno = 0;
-    long long v = strtoll(text, NULL, 10);
-    *out = v;
-    return errno == 0;
-}
-
-bool config_parse_double(const char *text, double *out)
-{
-    if (*text == '\0' || strspn(text, "+-.0123456789eE") != strlen(text)) {
-        return false; // strtod would also take hexadecimal, "inf" and "nan"
-    }
-    char *end;
-    *out = strtod(text, &end);
-    return *end == '\0' && isfinite(*out);
-}
-
-bool config_parse_boolean(const char *text, bool *out)
-{
-    *out = strcasecmp(text, "true") == 0;
-    return *out || strcasecmp(text, "false") == 0;
 }
 
 bool config_next_item(const char **rest, struct slice *item)
@@ -146,13 +117,14 @@ bool config_key_allows(const struct config_key *k, const char *value)
     bool b;
     switch (k->type) {
     case CONFIG_BOOLEAN:
-        return config_parse_boolean(value, &b);
+        return java_boolean_parse(value, &b);
     case CONFIG_INT:
     case CONFIG_SHORT:
     case CONFIG_LONG:
-        return config_parse_integer(value, &n) && n >= integer_min(k) && n <= integer_max(k);
+        return java_integer_parse(value, &n) &&
+               ((n >= integer_min(k) && n <= integer_max(k)) || (k->or_minus_one && n == -1));
     case CONFIG_DOUBLE:
-        return config_parse_double(value, &d) && (!k->has_min || d >= (double)k->min) &&
+        return java_double_parse(value, &d) && (!k->has_min || d >= (double)k->min) &&
                (!k->has_max || d <= (double)k->max);
     case CONFIG_LIST:
         return !k->one_of || list_allowed(k, value);
@@ -172,7 +144,8 @@ const char *config_key_allowed(const struct config_key *k, struct arena *a)
     case CONFIG_INT:
     case CONFIG_SHORT:
     case CONFIG_LONG:
-        return arena_printf(a, "an integer from %lld to %lld", (long long)integer_min(k), (long long)integer_max(k));
+        return arena_printf(a, "an integer from %lld to %lld%s", (long long)integer_min(k), (long long)integer_max(k),
+                            k->or_minus_one ? ", or -1" : "");
     case CONFIG_DOUBLE:
         if (k->has_min && k->has_max) {
             return arena_printf(a, "a number from %lld to %lld", (long long)k->min, (long long)k->max);

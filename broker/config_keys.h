@@ -33,6 +33,8 @@ struct config_key {
     bool has_max;
     int64_t min;
     int64_t max;
+    bool or_minus_one;  // -1 is allowed beside min..max
+    bool version;       // the name of a release of Kafka
     const char *one_of; // comma list of allowed words, NULL = any; of a LIST, each item
     enum config_use use;
 };
@@ -49,10 +51,6 @@ bool config_key_allows(const struct config_key *k, const char *value);
 // What is allowed, as the end of a sentence: "an integer from 1 to 2147483647". NULL when memory is out.
 const char *config_key_allowed(const struct config_key *k, struct arena *a);
 
-// Java's rules: an optional sign and decimal digits, the whole text.
-bool config_parse_integer(const char *text, int64_t *out);
-bool config_parse_double(const char *text, double *out);
-bool config_parse_boolean(const char *text, bool *out); // any case
 // Cuts the next item of a comma list, without the blanks around it: false at the end. *rest moves on.
 bool config_next_item(const char **rest, struct slice *item);
 

@@ -168,6 +168,24 @@ static enum broker_key_type type_of(const struct config_key *k)
     return types[k->type];
 }
 
+static const char *documentation_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        const char *text;
+    } docs[] = {
+#define CONFIG_DOC(key, text) {key, text},
+#include "broker/config_docs.def"
+#undef CONFIG_DOC
+    };
+    for (size_t i = 0; i < sizeof docs / sizeof docs[0]; i++) {
+        if (strcmp(docs[i].name, name) == 0) {
+            return docs[i].text;
+        }
+    }
+    return NULL;
+}
+
 static enum broker_key_scope scope_of(const char *name)
 {
     if (LISTED(name, cluster_wide) || LISTED(name, plugged)) {
@@ -196,17 +214,20 @@ static struct broker_key row_of(const struct broker_config *c, const struct conf
         .name = k->name,
         .type = plug_in ? BROKER_KEY_UNKNOWN : type_of(k),
         .scope = scope_of(k->name),
+        .documentation = documentation_of(k->name),
         .default_value = plug_in ? NULL : k->default_value,
         .given = broker_config_is_given(c, k->name) ? broker_config_value(c, k->name) : NULL,
         .hidden = plug_in || LISTED(k->name, hidden),
         .threads = LISTED(k->name, threads),
+        .version = k->version,
         .has_min = k->has_min,
         .has_max = k->has_max,
         .min = k->min,
         .max = k->max,
+        .or_minus_one = k->or_minus_one,
         .one_of = k->one_of,
     };
-    row.fixed = k->use == CONFIG_ACTED && row.scope != BROKER_KEY_READ_ONLY && !is_topic_default(k->name);
+    row.fixed = k->use == CONFIG_ACTED && !plug_in && row.scope != BROKER_KEY_READ_ONLY && !is_topic_default(k->name);
     return row;
 }
 
@@ -240,4 +261,15 @@ enum err key_table_build(const struct broker_config *c, struct arena *a, struct 
     out->count = known + c->unknown_count;
     qsort(rows, (size_t)out->count, sizeof *rows, row_order);
     return ERR_OK;
+}
+
+enum err key_table_check(const struct broker_keys *k, struct arena *a, const char **why)
+{
+    enum err err = ERR_OK;
+    for (int32_t i = 0; err == ERR_OK && i < k->count; i++) {
+        if (k->list[i].given != NULL) {
+            err = broker_key_check(&k->list[i], k->list[i].given, a, why);
+        }
+    }
+    return err;
 }

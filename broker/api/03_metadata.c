@@ -90,18 +90,24 @@ static void room_add(struct request *r, const struct metadata_topic *t)
     }
 }
 
+// Without an authorizer everybody may do everything, also with a topic that is not there.
+static void fill_operations(const struct request *r, struct metadata_response_metadata_response_topic *o)
+{
+    const struct metadata_request *in = r->in;
+    if (r->version >= 8 && in->include_topic_authorized_operations) {
+        o->topic_authorized_operations = TOPIC_OPERATIONS_ALL;
+    }
+}
+
 static bool fill_topic(struct request *r, const struct metadata_topic *t,
                        struct metadata_response_metadata_response_topic *o)
 {
-    const struct metadata_request *in = r->in;
     room_add(r, t);
     metadata_response_metadata_response_topic_init(o);
     o->name = slice_str(t->name);
     o->topic_id = t->id;
     o->is_internal = t->internal;
-    if (r->version >= 8 && in->include_topic_authorized_operations) {
-        o->topic_authorized_operations = TOPIC_OPERATIONS_ALL;
-    }
+    fill_operations(r, o);
     o->partitions = arena_array(&r->arena, (size_t)t->partitions_count, sizeof *o->partitions);
     if (o->partitions == NULL) {
         return false;
@@ -181,6 +187,7 @@ static bool fill_by_name(struct request *r, struct metadata_response *out)
                 continue;
             }
             fill_error(o, name, NULL, error_code);
+            fill_operations(r, o);
             if (create) {
                 auto_create_topic(r, name);
             }

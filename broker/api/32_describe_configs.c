@@ -67,13 +67,12 @@ static bool fill_config(struct request *r, const struct config_shown *s,
     const struct describe_configs_request *in = r->in;
     describe_configs_response_describe_configs_resource_result_init(o);
     o->read_only = s->read_only;
-    o->is_default = r->version == 0 && s->source == CONFIG_SOURCE_DEFAULT;
     o->config_source = (int8_t)s->source;
     o->is_sensitive = s->sensitive;
     o->config_type = s->type;
-    if (s->source == CONFIG_SOURCE_LOGGER) {
-        o->documentation = slice_str("");
-    }
+    const char *documentation =
+        s->source == CONFIG_SOURCE_LOGGER || in->include_documentation ? s->documentation : NULL;
+    o->documentation = documentation == NULL ? SLICE_NULL : slice_str(documentation);
     return text_copy(r, s->name, &o->name) && text_copy(r, s->value, &o->value) &&
            (!in->include_synonyms || fill_synonyms(r, s, o));
 }
@@ -139,7 +138,8 @@ static bool fill_result(struct request *r, const struct cluster_job *job, int32_
     if (c->type != CONFIG_RESOURCE_LOGGER) {
         return fill_configs(r, &in->resources[i], &c->shown, o);
     }
-    struct config_shown root = {.name = LOGGER_ROOT, .value = logger_level(), .source = CONFIG_SOURCE_LOGGER};
+    struct config_shown root = {
+        .name = LOGGER_ROOT, .value = logger_level(), .documentation = "", .source = CONFIG_SOURCE_LOGGER};
     return fill_configs(r, &in->resources[i], &(struct config_list){&root, 1}, o);
 }
 

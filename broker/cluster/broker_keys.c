@@ -3,11 +3,13 @@
 // Look-up in the table, and the check of one value against its row; the sentences of refusals are those of Kafka 3.9.
 #include "broker/cluster/broker_keys.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
+
+#include "base/java_text.h"
+#include "broker/cluster/kafka_version.h"
 
 #define LISTENER_PREFIX "listener.name."
 
@@ -59,61 +61,49 @@ struct slice broker_list_next(const char **rest)
 
 struct value_check {
     const struct broker_key *key;
-    const char *name;
-    const char *value; // trimmed
+    const char *value;   // as given
+    const char *trimmed; // without surrounding blanks
     struct arena *arena;
     const char **why;
 };
 
-static enum err value_refuse(const struct value_check *v, const char *reason)
+static enum err value_refuse(const struct value_check *v, const char *shown, const char *reason)
 {
-    *v->why = arena_printf(v->arena, "Invalid value %s for configuration %s: %s", v->value, v->name, reason);
+    *v->why = arena_printf(v->arena, "Invalid value %s for configuration %s: %s", shown, v->key->name, reason);
     return ERR_INVALID;
-}
-
-// Decimal digits with an optional sign, and nothing else, as Java reads numbers.
-static bool integer_parse(const char *s, int64_t *out)
-{
-    const char *digits = *s == '-' || *s == '+' ? s + 1 : s;
-    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0') {
-        return false;
-    }
-    errno = 0;
-    *out = strtoll(s, NULL, 10);
-    return errno == 0;
-}
-
-static bool double_parse(const char *s, double *out)
-{
-    if (*s == '\0' || s[strspn(s, "+-.0123456789eE")] != '\0') {
-        return false; // strtod would also take hexadecimal and words
-    }
-    char *end;
-    *out = strtod(s, &end);
-    return *end == '\0' && isfinite(*out);
 }
 
 static enum err check_integer(const struct value_check *v)
 {
     int64_t n, limit_low = INT64_MIN, limit_high = INT64_MAX;
+    const struct broker_key *key = v->key;
     const char *reason = "Not a number of type LONG";
-    if (v->key->type == BROKER_KEY_INT) {
+    if (key->type == BROKER_KEY_INT) {
         limit_low = INT32_MIN;
         limit_high = INT32_MAX;
         reason = "Not a number of type INT";
-    } else if (v->key->type == BROKER_KEY_SHORT) {
+    } else if (key->type == BROKER_KEY_SHORT) {
         limit_low = INT16_MIN;
         limit_high = INT16_MAX;
         reason = "Not a number of type SHORT";
     }
-    if (!integer_parse(v->value, &n) || n < limit_low || n > limit_high) {
-        return value_refuse(v, reason);
+    if (!java_integer_parse(v->trimmed, &n) || n < limit_low || n > limit_high) {
+        return value_refuse(v, v->value, reason);
     }
-    if (v->key->has_min && n < v->key->min) {
-        return value_refuse(v, arena_printf(v->arena, "Value must be at least %" PRId64, v->key->min));
+    const char *shown = arena_printf(v->arena, "%" PRId64, n);
+    if (key->or_minus_one) {
+        return n == -1 || (n >= key->min && n <= key->max)
+                   ? ERR_OK
+                   : value_refuse(v, shown,
+                                  arena_printf(v->arena,
+                                               "Value must be between %" PRId64 " and %" PRId64 " or equal to -1",
+                                               key->min, key->max));
     }
-    if (v->key->has_max && n > v->key->max) {
-        return value_refuse(v, arena_printf(v->arena, "Value must be no more than %" PRId64, v->key->max));
+    if (key->has_min && n < key->min) {
+        return value_refuse(v, shown, arena_printf(v->arena, "Value must be at least %" PRId64, key->min));
+    }
+    if (key->has_max && n > key->max) {
+        return value_refuse(v, shown, arena_printf(v->arena, "Value must be no more than %" PRId64, key->max));
     }
     return ERR_OK;
 }
@@ -121,14 +111,15 @@ static enum err check_integer(const struct value_check *v)
 static enum err check_double(const struct value_check *v)
 {
     double d;
-    if (!double_parse(v->value, &d)) {
-        return value_refuse(v, "Not a number of type DOUBLE");
+    if (!java_double_parse(v->trimmed, &d)) {
+        return value_refuse(v, v->value, "Not a number of type DOUBLE");
     }
+    const char *shown = java_double_text(d, v->arena);
     if (v->key->has_min && d < (double)v->key->min) {
-        return value_refuse(v, arena_printf(v->arena, "Value must be at least %" PRId64, v->key->min));
+        return value_refuse(v, shown, arena_printf(v->arena, "Value must be at least %" PRId64, v->key->min));
     }
     if (v->key->has_max && d > (double)v->key->max) {
-        return value_refuse(v, arena_printf(v->arena, "Value must be no more than %" PRId64, v->key->max));
+        return value_refuse(v, shown, arena_printf(v->arena, "Value must be no more than %" PRId64, v->key->max));
     }
     return ERR_OK;
 }
@@ -154,50 +145,48 @@ static const char *words_text(const char *words, struct arena *a)
     return text;
 }
 
-static enum err check_words(const struct value_check *v)
+static enum err word_check(const struct value_check *v, struct slice word)
 {
-    const char *rest = v->value;
-    bool good = true;
+    if (word_allowed(v->key->one_of, word)) {
+        return ERR_OK;
+    }
+    const char *words = words_text(v->key->one_of, v->arena);
+    return value_refuse(v, arena_strndup(v->arena, word.data, word.len),
+                        arena_printf(v->arena, "String must be one of: %s", words));
+}
+
+static enum err check_text(const struct value_check *v)
+{
+    struct slice item;
+    enum err err = ERR_OK;
+    if (v->key->version && !kafka_version_is_known(v->trimmed)) {
+        return value_refuse(v, v->trimmed, arena_printf(v->arena, "Version %s is not a valid version", v->trimmed));
+    }
     if (v->key->one_of == NULL) {
         return ERR_OK;
     }
-    if (v->key->type == BROKER_KEY_LIST) {
-        for (struct slice item = broker_list_next(&rest); good && item.data != NULL; item = broker_list_next(&rest)) {
-            good = word_allowed(v->key->one_of, item);
-        }
-    } else {
-        good = word_allowed(v->key->one_of, slice_str(v->value));
+    if (v->key->type != BROKER_KEY_LIST) {
+        return word_check(v, slice_str(v->trimmed));
     }
-    const char *words = good ? "" : words_text(v->key->one_of, v->arena);
-    return good ? ERR_OK : value_refuse(v, arena_printf(v->arena, "String must be one of: %s", words));
+    for (const char *rest = java_list_begin(v->trimmed); err == ERR_OK && java_list_next(&rest, &item);) {
+        err = word_check(v, item);
+    }
+    return err;
 }
 
-static const char *text_trim(const char *s, struct arena *a)
+enum err broker_key_check(const struct broker_key *key, const char *value, struct arena *a, const char **why)
 {
-    size_t len = strlen(s);
-    while (len > 0 && (unsigned char)s[len - 1] <= ' ') {
-        len--;
-    }
-    while (len > 0 && (unsigned char)*s <= ' ') {
-        s++;
-        len--;
-    }
-    return arena_strndup(a, s, len);
-}
-
-enum err broker_key_check(const struct broker_key *key, const char *name, const char *value, struct arena *a,
-                          const char **why)
-{
-    struct value_check v = {.key = key, .name = name, .value = text_trim(value, a), .arena = a, .why = why};
+    struct value_check v = {.key = key, .value = value, .trimmed = java_trim(value, a), .arena = a, .why = why};
+    bool is_true;
     *why = NULL;
-    if (v.value == NULL) {
+    if (v.trimmed == NULL) {
         return ERR_NO_MEMORY;
     }
     switch (key->type) {
     case BROKER_KEY_BOOLEAN:
-        return strcasecmp(v.value, "true") == 0 || strcasecmp(v.value, "false") == 0
+        return java_boolean_parse(v.trimmed, &is_true)
                    ? ERR_OK
-                   : value_refuse(&v, "Expected value to be either true or false");
+                   : value_refuse(&v, v.value, "Expected value to be either true or false");
     case BROKER_KEY_INT:
     case BROKER_KEY_SHORT:
     case BROKER_KEY_LONG:
@@ -206,7 +195,7 @@ enum err broker_key_check(const struct broker_key *key, const char *name, const 
         return check_double(&v);
     case BROKER_KEY_STRING:
     case BROKER_KEY_LIST:
-        return check_words(&v);
+        return check_text(&v);
     case BROKER_KEY_UNKNOWN:
     case BROKER_KEY_CLASS:
     case BROKER_KEY_PASSWORD:
@@ -231,7 +220,8 @@ static const char *list_show(const char *value, struct arena *a)
 const char *broker_key_show(const struct broker_key *key, const char *value, struct arena *a)
 {
     int64_t n;
-    const char *trimmed = text_trim(value, a);
+    double d;
+    const char *trimmed = java_trim(value, a);
     if (trimmed == NULL) {
         return NULL;
     }
@@ -241,12 +231,13 @@ const char *broker_key_show(const struct broker_key *key, const char *value, str
     case BROKER_KEY_INT:
     case BROKER_KEY_SHORT:
     case BROKER_KEY_LONG:
-        return integer_parse(trimmed, &n) ? arena_printf(a, "%" PRId64, n) : trimmed;
+        return java_integer_parse(trimmed, &n) ? arena_printf(a, "%" PRId64, n) : trimmed;
+    case BROKER_KEY_DOUBLE:
+        return java_double_parse(trimmed, &d) ? java_double_text(d, a) : trimmed;
     case BROKER_KEY_LIST:
         return list_show(trimmed, a);
     case BROKER_KEY_UNKNOWN:
     case BROKER_KEY_STRING:
-    case BROKER_KEY_DOUBLE:
     case BROKER_KEY_CLASS:
     case BROKER_KEY_PASSWORD:
         break;

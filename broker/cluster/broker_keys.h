@@ -35,13 +35,16 @@ struct broker_key {
     const char *name;
     enum broker_key_type type;
     enum broker_key_scope scope;
+    const char *documentation; // what Kafka says about it; NULL = nothing
     const char *default_value; // NULL = null
     const char *given;         // by server.properties; NULL = it does not say
     bool hidden;               // listed only while it has been set
     bool fixed;                // Kafka changes it while it runs, this broker cannot
     bool threads;              // a number of threads: Kafka doubles or halves it at most
+    bool version;              // the name of a release of Kafka
     bool has_min, has_max;
     int64_t min, max;
+    bool or_minus_one;  // -1 is allowed beside min..max
     const char *one_of; // comma list of allowed words, NULL = any; of a list, each item
 };
 
@@ -55,7 +58,7 @@ const struct broker_key *broker_key_find(const struct broker_keys *k, const char
 bool broker_key_is_sensitive(const struct broker_key *key); // NULL: it is
 // ERR_INVALID: *why is Kafka's sentence, e.g. "Invalid value x for configuration num.io.threads: Not a number of type
 // INT". In the arena.
-enum err broker_key_check(const struct broker_key *key, const char *name, const char *value, struct arena *a,
+enum err broker_key_check(const struct broker_key *key, const char *value, struct arena *a,
                           const char **why) WARN_UNUSED;
 // The value as Kafka shows it: numbers and booleans in their plain form, lists without blanks. NULL without memory.
 const char *broker_key_show(const struct broker_key *key, const char *value, struct arena *a);

@@ -6,8 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/java_text.h"
 #include "broker/cluster/topic_create.h"
 #include "protocol/protocol.h"
+
+#define CLEANER_PREFIX     "log.cleaner."
+#define CLEANER_THREADS    CLEANER_PREFIX "threads"
+#define CLEANER_BUFFER     CLEANER_PREFIX "dedupe.buffer.size"
+#define CLEANER_BUFFER_MIN (1024 * 1024) // more than that for each thread
 
 // Where the parts of one change go.
 struct alteration {
@@ -299,6 +305,13 @@ static bool changes_apply(struct alteration *t, bool incremental)
 // ---------------------------------------------------------------------------------------------------------------
 // Checks of the outcome
 
+static bool topic_value_refuse(struct alteration *t, const char *why)
+{
+    return refuse(t->r, KAFKA_ERROR_INVALID_CONFIG,
+                  arena_printf(t->a, "Invalid config value for resource ConfigResource(type=TOPIC, name='%s'): %s",
+                               t->r->name, why == NULL ? "" : why));
+}
+
 static bool topic_check(struct alteration *t)
 {
     struct topic_config effective = *t->x->view.topic_defaults;
@@ -316,14 +329,12 @@ static bool topic_check(struct alteration *t)
     for (int32_t i = 0; i < t->next->entries_count; i++) {
         const struct znode_config_entry *e = &t->next->entries[i];
         if (topic_config_set(&effective, e->key, e->value, t->a, &why) != ERR_OK) {
-            return refuse(t->r, KAFKA_ERROR_INVALID_CONFIG,
-                          arena_printf(t->a,
-                                       "Invalid config value for resource ConfigResource(type=TOPIC, "
-                                       "name='%s'): %s",
-                                       t->r->name, why == NULL ? "" : why));
+            return topic_value_refuse(t, why);
         }
     }
-    return topic_config_check(&effective, t->a, &why) == ERR_OK || refuse(t->r, KAFKA_ERROR_INVALID_CONFIG, why);
+    enum err err = topic_config_check(&effective, t->a, &why);
+    return err == ERR_OK ||
+           (err == ERR_UNSUPPORTED ? topic_value_refuse(t, why) : refuse(t->r, KAFKA_ERROR_INVALID_CONFIG, why));
 }
 
 // What is wrong with a key as such. NULL: nothing.
@@ -353,33 +364,73 @@ static const char *key_refusal(const struct alteration *t, const struct broker_k
     return NULL;
 }
 
-static const char *current_value(const struct alteration *t, const struct broker_key *key)
+static const char *current_value(const struct alteration *t, const char *name)
 {
-    const char *value = znode_config_find(t->x->view.broker, key->name);
+    const struct broker_key *key = broker_key_find(t->x->view.keys, name);
+    const char *value = znode_config_find(t->x->view.broker, name);
     if (value == NULL) {
-        value = znode_config_find(t->x->view.cluster, key->name);
+        value = znode_config_find(t->x->view.cluster, name);
     }
-    if (value == NULL) {
-        value = key->given;
+    if (value == NULL && key != NULL) {
+        value = key->given != NULL ? key->given : key->default_value;
     }
-    return value == NULL ? key->default_value : value;
+    return value;
 }
 
-// Kafka changes a pool by a factor of two at most.
+static int64_t number_of(const char *value, struct arena *a)
+{
+    int64_t n = 0;
+    const char *trimmed = value == NULL ? NULL : java_trim(value, a);
+    return trimmed != NULL && java_integer_parse(trimmed, &n) ? n : 0;
+}
+
+// The number that the key would have.
+static int64_t number_next(const struct alteration *t, const char *name)
+{
+    const struct znode_config_entry *e = entry_find(t, name);
+    return number_of(e == NULL ? current_value(t, name) : e->value, t->a);
+}
+
+static bool threads_refuse(struct alteration *t, const char *sentence)
+{
+    return refuse(t->r, KAFKA_ERROR_INVALID_REQUEST,
+                  arena_printf(t->a,
+                               "Invalid value org.apache.kafka.common.config.ConfigException: %s for configuration "
+                               "Invalid dynamic configuration",
+                               sentence == NULL ? "" : sentence));
+}
+
+// Kafka changes a pool by a factor of two at most, and has sentences of their own for the cleaner's.
 static bool threads_check(struct alteration *t, const struct broker_key *key, const char *value)
 {
-    const char *now = current_value(t, key);
-    int64_t current = now == NULL ? 0 : strtoll(now, NULL, 10), wanted = strtoll(value, NULL, 10);
-    const char *bound = wanted > current * 2   ? "value should not be greater than double the current value"
-                        : wanted < current / 2 ? "value should be at least half the current value"
-                                               : NULL;
-    return bound == NULL || now == NULL ||
+    long long now = number_of(current_value(t, key->name), t->a), wanted = number_of(value, t->a);
+    bool cleaner = strcmp(key->name, CLEANER_THREADS) == 0;
+    bool few = wanted<now / 2, many = wanted> now * 2;
+    if (wanted == now || (wanted >= 1 && !few && !many)) {
+        return true;
+    }
+    if (cleaner && wanted < 1) {
+        return threads_refuse(t, "Log cleaner threads should be at least 1");
+    }
+    if (cleaner) {
+        return threads_refuse(t,
+                              arena_printf(t->a, "Log cleaner threads cannot be %s the current value %lld",
+                                           few ? "reduced to less than half" : "increased to more than double", now));
+    }
+    const char *bound = wanted < 1 ? "value should be at least 1"
+                        : few
+                            ? arena_printf(t->a, "value should be at least half the current value %lld", now)
+                            : arena_printf(t->a, "value should not be greater than double the current value %lld", now);
+    return threads_refuse(t, arena_printf(t->a, "Dynamic thread count update validation failed for %s=%lld, %s",
+                                          key->name, wanted, bound == NULL ? "" : bound));
+}
+
+static bool cleaner_check(struct alteration *t)
+{
+    int64_t threads = number_next(t, CLEANER_THREADS);
+    return threads < 1 || number_next(t, CLEANER_BUFFER) / threads > CLEANER_BUFFER_MIN ||
            refuse(t->r, KAFKA_ERROR_INVALID_REQUEST,
-                  arena_printf(t->a,
-                               "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count "
-                               "update validation failed for %s=%s, %s %s for configuration Invalid dynamic "
-                               "configuration",
-                               key->name, value, bound, now));
+                  "requirement failed: " CLEANER_BUFFER " must be at least 1MB per cleaner thread.");
 }
 
 // Only what is new or changed: what is kept was good, or is ignored.
@@ -387,6 +438,50 @@ static bool is_changed(const struct znode_config *now, const struct znode_config
 {
     const char *was = znode_config_find(now, e->key);
     return was == NULL || strcmp(was, e->value) != 0;
+}
+
+// Bounds that Kafka checks behind those of its table.
+static bool requirement_check(struct alteration *t, const struct broker_key *key, const char *value)
+{
+    static const struct {
+        const char *key;
+        int64_t least;
+        bool or_negative; // which means unlimited
+        const char *sentence;
+    } requirements[] = {
+        {"log.retention.ms", 1, true,
+         "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
+        {"log.roll.jitter.ms", 0, false, "requirement failed: log.roll.jitter.ms must be greater than or equal to 0"},
+        {"log.roll.ms", 1, false, "requirement failed: log.roll.ms must be greater than or equal to 1"},
+    };
+    for (size_t i = 0; i < sizeof requirements / sizeof requirements[0]; i++) {
+        if (strcmp(requirements[i].key, key->name) == 0) {
+            int64_t n = number_of(value, t->a);
+            return n >= requirements[i].least || (n < 0 && requirements[i].or_negative) ||
+                   refuse(t->r, KAFKA_ERROR_INVALID_REQUEST, requirements[i].sentence);
+        }
+    }
+    return true;
+}
+
+// The value of a key that changes, by itself and beside what the broker does now.
+static bool broker_value_check(struct alteration *t, const struct broker_key *key, const struct znode_config_entry *e)
+{
+    const char *why;
+    if (broker_key_check(key, e->value, t->a, &why) != ERR_OK) {
+        return refuse(t->r, KAFKA_ERROR_INVALID_REQUEST, why);
+    }
+    if (!requirement_check(t, key, e->value)) {
+        return false;
+    }
+    if (strncmp(key->name, CLEANER_PREFIX, sizeof CLEANER_PREFIX - 1) == 0 && !cleaner_check(t)) {
+        return false;
+    }
+    if (key->threads && strcmp(key->name, e->key) == 0 && !threads_check(t, key, e->value)) {
+        return false;
+    }
+    return !key->fixed || refuse(t->r, KAFKA_ERROR_INVALID_REQUEST,
+                                 arena_printf(t->a, "Cannot update these configs dynamically: Set(%s)", e->key));
 }
 
 static bool broker_check(struct alteration *t, const struct znode_config *now)
@@ -401,19 +496,8 @@ static bool broker_check(struct alteration *t, const struct znode_config *now)
     for (int32_t i = 0; i < t->next->entries_count; i++) {
         const struct znode_config_entry *e = &t->next->entries[i];
         const struct broker_key *key = broker_key_find(t->x->view.keys, e->key);
-        const char *why;
-        if (key == NULL || !is_changed(now, e)) {
-            continue;
-        }
-        if (broker_key_check(key, e->key, e->value, t->a, &why) != ERR_OK) {
-            return refuse(t->r, KAFKA_ERROR_INVALID_REQUEST, why);
-        }
-        if (key->threads && !threads_check(t, key, e->value)) {
+        if (key != NULL && is_changed(now, e) && !broker_value_check(t, key, e)) {
             return false;
-        }
-        if (key->fixed) {
-            return refuse(t->r, KAFKA_ERROR_INVALID_REQUEST,
-                          arena_printf(t->a, "Cannot update these configs dynamically: Set(%s)", e->key));
         }
     }
     return true;

@@ -138,6 +138,7 @@ static enum err topic_show(const struct config_view *v, const struct topic_confi
     struct config_synonym list[SYNONYMS_MAX];
     int32_t count = 0;
     s->name = topic_config_key(i);
+    s->documentation = topic_config_documentation(i);
     s->type = topic_config_type(i);
     s->value = topic_config_value(effective, i, a);
     if (s->value == NULL) {
@@ -214,6 +215,7 @@ static enum err broker_show(const struct config_view *v, const char *name, struc
     struct config_synonym list[SYNONYMS_MAX];
     int32_t count = 0;
     s->name = arena_strdup(a, name);
+    s->documentation = key == NULL || strcmp(key->name, name) != 0 ? NULL : key->documentation;
     s->type = (int8_t)(key == NULL ? BROKER_KEY_UNKNOWN : key->type);
     s->sensitive = broker_key_is_sensitive(key);
     // What nobody lists, nobody is invited to change, though it may be.

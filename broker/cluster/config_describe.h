@@ -37,7 +37,8 @@ struct config_synonym {
 
 struct config_shown {
     const char *name;
-    const char *value; // NULL = null, or not to be shown
+    const char *value;         // NULL = null, or not to be shown
+    const char *documentation; // NULL = none; lives as long as the tables
     bool read_only;
     bool sensitive;
     enum config_source source;

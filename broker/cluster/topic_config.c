@@ -4,14 +4,12 @@
 // lies in struct topic_config, its type and what is allowed; the sentences of refusals are those of Kafka 3.9.
 #include "broker/cluster/topic_config.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 
 #include "base/assert.h"
+#include "base/java_text.h"
+#include "broker/cluster/kafka_version.h"
 
 // ConfigType of DescribeConfigs.
 enum config_type {
@@ -88,7 +86,15 @@ static const struct config_row rows[] = {
 };
 // clang-format on
 #define ROWS ((int32_t)(sizeof rows / sizeof rows[0]))
-_Static_assert(sizeof rows / sizeof rows[0] <= 64, "struct topic_config has room for 64 marks");
+_Static_assert(ROWS <= 64, "struct topic_config has room for 64 marks");
+
+// In the order of the rows.
+static const char *const documentation[] = {
+#define TOPIC_DOC(key, text) text,
+#include "broker/cluster/topic_docs.def"
+#undef TOPIC_DOC
+};
+_Static_assert(sizeof documentation / sizeof documentation[0] == ROWS, "each row has its description");
 
 static const char *const compression_names[] = {
     [TOPIC_COMPRESSION_PRODUCER] = "producer", [TOPIC_COMPRESSION_UNCOMPRESSED] = "uncompressed",
@@ -142,18 +148,6 @@ struct entry {
     const char **why;
 };
 
-static const char *text_trim(const char *s, struct arena *a)
-{
-    while (isspace((unsigned char)*s)) {
-        s++;
-    }
-    size_t len = strlen(s);
-    while (len > 0 && isspace((unsigned char)s[len - 1])) {
-        len--;
-    }
-    return arena_strndup(a, s, len);
-}
-
 static enum err entry_refuse(const struct entry *e, const char *value, const char *reason)
 {
     *e->why = arena_printf(e->arena, "Invalid value %s for configuration %s: %s", value, e->row->key, reason);
@@ -165,23 +159,11 @@ static void *entry_field(const struct entry *e)
     return (char *)e->config + e->row->field;
 }
 
-// Decimal digits with an optional sign, and nothing else, as Java reads numbers.
-static bool number_parse(const char *s, int64_t *out)
-{
-    const char *digits = *s == '-' || *s == '+' ? s + 1 : s;
-    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0') {
-        return false;
-    }
-    errno = 0;
-    *out = strtoll(s, NULL, 10);
-    return errno == 0;
-}
-
 static enum err entry_number(const struct entry *e)
 {
     int64_t v;
     bool is_int = e->row->type == CONFIG_INT;
-    if (!number_parse(e->trimmed, &v) || (is_int && (v < INT32_MIN || v > INT32_MAX))) {
+    if (!java_integer_parse(e->trimmed, &v) || (is_int && (v < INT32_MIN || v > INT32_MAX))) {
         return entry_refuse(e, e->value, is_int ? "Not a number of type INT" : "Not a number of type LONG");
     }
     const char *shown = arena_printf(e->arena, "%" PRId64, v);
@@ -202,20 +184,17 @@ static enum err entry_number(const struct entry *e)
     return ERR_OK;
 }
 
-static const char *ratio_text(double v, struct arena *a);
-
 static enum err entry_ratio(const struct entry *e)
 {
-    char *end;
-    double v = strtod(e->trimmed, &end);
-    if (end == e->trimmed || *end != '\0') {
+    double v;
+    if (!java_double_parse(e->trimmed, &v)) {
         return entry_refuse(e, e->value, "Not a number of type DOUBLE");
     }
-    if (!(v >= 0)) {
-        return entry_refuse(e, ratio_text(v, e->arena), "Value must be at least 0");
+    if (v < 0) {
+        return entry_refuse(e, java_double_text(v, e->arena), "Value must be at least 0");
     }
     if (v > 1) {
-        return entry_refuse(e, ratio_text(v, e->arena), "Value must be no more than 1");
+        return entry_refuse(e, java_double_text(v, e->arena), "Value must be no more than 1");
     }
     *(double *)entry_field(e) = v;
     return ERR_OK;
@@ -223,39 +202,24 @@ static enum err entry_ratio(const struct entry *e)
 
 static enum err entry_boolean(const struct entry *e)
 {
-    bool yes = strcasecmp(e->trimmed, "true") == 0;
-    if (!yes && strcasecmp(e->trimmed, "false") != 0) {
-        return entry_refuse(e, e->value, "Expected value to be either true or false");
-    }
-    *(bool *)entry_field(e) = yes;
-    return ERR_OK;
-}
-
-// The next element of a comma separated list, without surrounding blanks. False at the end.
-static bool list_next(const char **at, struct arena *a, const char **element)
-{
-    if (*at == NULL) {
-        return false;
-    }
-    const char *comma = strchr(*at, ',');
-    const char *piece = comma == NULL ? arena_strdup(a, *at) : arena_strndup(a, *at, (size_t)(comma - *at));
-    *element = piece == NULL ? NULL : text_trim(piece, a);
-    *at = comma == NULL ? NULL : comma + 1;
-    return *element != NULL;
+    return java_boolean_parse(e->trimmed, entry_field(e))
+               ? ERR_OK
+               : entry_refuse(e, e->value, "Expected value to be either true or false");
 }
 
 static enum err entry_cleanup(const struct entry *e)
 {
     bool del = false, compact = false, compact_first = false;
-    const char *at = *e->trimmed == '\0' ? NULL : e->trimmed, *element;
-    while (list_next(&at, e->arena, &element)) {
-        if (strcmp(element, "compact") == 0) {
+    struct slice element;
+    for (const char *rest = java_list_begin(e->trimmed); java_list_next(&rest, &element);) {
+        if (slice_equal(element, slice_str("compact"))) {
             compact_first = compact_first || !del;
             compact = true;
-        } else if (strcmp(element, "delete") == 0) {
+        } else if (slice_equal(element, slice_str("delete"))) {
             del = true;
         } else {
-            return entry_refuse(e, element, "String must be one of: compact, delete");
+            return entry_refuse(e, arena_strndup(e->arena, element.data, element.len),
+                                "String must be one of: compact, delete");
         }
     }
     e->config->cleanup_delete = del;
@@ -294,10 +258,14 @@ static bool is_replica(const char *s) // "<partition>:<broker>", or nothing
 
 static enum err entry_throttled(const struct entry *e)
 {
-    const char *at = *e->trimmed == '\0' ? NULL : e->trimmed, *element;
     const char *clean = "", *shown = "";
+    struct slice item;
     bool good = true;
-    while (list_next(&at, e->arena, &element)) {
+    for (const char *rest = java_list_begin(e->trimmed); java_list_next(&rest, &item);) {
+        const char *element = arena_strndup(e->arena, item.data, item.len);
+        if (element == NULL) {
+            return ERR_NO_MEMORY;
+        }
         good = good && is_replica(element);
         clean = arena_printf(e->arena, "%s%s%s", clean, *clean == '\0' ? "" : ",", element);
         shown = arena_printf(e->arena, "%s%s%s", shown, *shown == '\0' ? "" : ", ", element);
@@ -316,41 +284,9 @@ static enum err entry_throttled(const struct entry *e)
     return ERR_OK;
 }
 
-// The releases a message.format.version may name, with the number of their -IV<n> variants. The value has no effect:
-// record format 2 is the only one written.
-// clang-format off
-static const struct {
-    const char *release;
-    int variants;
-} releases[] = {
-    {"0.8.0", 0}, {"0.8.1", 0}, {"0.8.2", 0}, {"0.9.0", 0}, {"0.10.0", 2}, {"0.10.1", 3}, {"0.10.2", 1}, {"0.11.0", 3},
-    {"1.0", 1}, {"1.1", 1}, {"2.0", 2}, {"2.1", 3}, {"2.2", 2}, {"2.3", 2}, {"2.4", 2}, {"2.5", 1}, {"2.6", 1},
-    {"2.7", 3}, {"2.8", 2}, {"3.0", 2}, {"3.1", 1}, {"3.2", 1}, {"3.3", 4}, {"3.4", 1}, {"3.5", 3}, {"3.6", 3},
-    {"3.7", 5}, {"3.8", 1}, {"3.9", 1},
-};
-// clang-format on
-
-// "3.9", "3.9.1", "3.9-IV0", "0.11.0-IV2": what stands behind the release's own numbers is ignored, but not a variant.
-static bool is_format_version(const char *s)
-{
-    for (size_t i = 0; i < sizeof releases / sizeof releases[0]; i++) {
-        size_t len = strlen(releases[i].release);
-        if (strncmp(s, releases[i].release, len) != 0 || isdigit((unsigned char)s[len])) {
-            continue;
-        }
-        const char *rest = s + len;
-        if (strncmp(rest, "-IV", 3) != 0) {
-            return *rest == '\0' || *rest == '.';
-        }
-        int64_t variant;
-        return number_parse(rest + 3, &variant) && variant >= 0 && variant < releases[i].variants;
-    }
-    return false;
-}
-
 static enum err entry_format_version(const struct entry *e)
 {
-    if (!is_format_version(e->trimmed)) {
+    if (!kafka_version_is_known(e->trimmed)) {
         return entry_refuse(e, e->trimmed, arena_printf(e->arena, "Version %s is not a valid version", e->trimmed));
     }
     e->config->message_format_version = e->trimmed;
@@ -394,7 +330,7 @@ enum err topic_config_set(struct topic_config *c, const char *key, const char *v
         return ERR_INVALID;
     }
     struct entry e = {.config = c, .row = &rows[i], .value = value, .arena = a, .why = why};
-    e.trimmed = text_trim(value, a);
+    e.trimmed = java_trim(value, a);
     if (e.trimmed == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -423,32 +359,13 @@ enum err topic_config_check(const struct topic_config *c, struct arena *a, const
     if (c->remote_storage) {
         *why = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log "
                "storage.";
-        return ERR_INVALID;
+        return ERR_UNSUPPORTED;
     }
     return ERR_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // Showing values
-
-// As Java shows a double between 0 and 1: the shortest digits that read back as the same number, at least one behind
-// the point, with an exponent below 0.001.
-static const char *ratio_text(double v, struct arena *a)
-{
-    char digits[40];
-    int precision = 1;
-    do {
-        snprintf(digits, sizeof digits, "%.*e", precision - 1, v);
-    } while (strtod(digits, NULL) != v && precision++ < 17);
-    if (v != 0 && v < 1e-3 && v > -1e-3) {
-        char *e = strchr(digits, 'e');
-        int exponent = (int)strtol(e + 1, NULL, 10);
-        *e = '\0';
-        return arena_printf(a, "%s%sE%d", digits, strchr(digits, '.') == NULL ? ".0" : "", exponent);
-    }
-    snprintf(digits, sizeof digits, "%.*g", precision, v);
-    return arena_printf(a, "%s%s", digits, strpbrk(digits, ".en") == NULL ? ".0" : "");
-}
 
 static const char *cleanup_text(const struct topic_config *c)
 {
@@ -474,7 +391,7 @@ const char *topic_config_value(const struct topic_config *c, int32_t i, struct a
     case FORM_GZIP_LEVEL:
         return arena_printf(a, "%" PRId64, row->type == CONFIG_INT ? *(const int32_t *)field : *(const int64_t *)field);
     case FORM_RATIO:
-        return ratio_text(*(const double *)field, a);
+        return java_double_text(*(const double *)field, a);
     case FORM_BOOLEAN:
         return *(const bool *)field ? "true" : "false";
     case FORM_CLEANUP:
@@ -530,4 +447,10 @@ const char *topic_config_synonym(int32_t i)
 {
     ASSERT(i >= 0 && i < ROWS);
     return rows[i].synonym;
+}
+
+const char *topic_config_documentation(int32_t i)
+{
+    ASSERT(i >= 0 && i < ROWS);
+    return documentation[i];
 }

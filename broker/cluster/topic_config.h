@@ -74,7 +74,8 @@ void topic_config_init(struct topic_config *c);
 // A NULL value is no value: ERR_INVALID (resetting a key is the caller's: it starts over from the defaults).
 enum err topic_config_set(struct topic_config *c, const char *key, const char *value, struct arena *a,
                           const char **why) WARN_UNUSED;
-// Kafka's rules between keys, to be checked when all entries are set. ERR_INVALID: *why says which rule.
+// Kafka's rules between keys, to be checked when all entries are set. ERR_INVALID: they contradict each other, or the
+// cluster's kind; ERR_UNSUPPORTED: they ask for what this broker has not. *why is Kafka's sentence.
 enum err topic_config_check(const struct topic_config *c, struct arena *a, const char **why) WARN_UNUSED;
 // The table, for answers that list configs: name, value as text (in the arena or static, NULL when the arena is full),
 // type (the ConfigType number of DescribeConfigs). 0 <= i < topic_config_count(), sorted by name.
@@ -83,6 +84,7 @@ const char *topic_config_key(int32_t i);
 int32_t topic_config_find(const char *key); // its index, -1 when there is no such key
 const char *topic_config_value(const struct topic_config *c, int32_t i, struct arena *a);
 int8_t topic_config_type(int32_t i);
+const char *topic_config_documentation(int32_t i); // what Kafka says about it
 // The key of server.properties that gives this one's default (the first, where several do), NULL when there is none.
 const char *topic_config_synonym(int32_t i);
 

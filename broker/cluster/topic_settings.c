@@ -98,7 +98,7 @@ static void broker_entry_check(struct cluster *c, const struct znode_config_entr
 {
     const struct broker_key *key = broker_key_find(c->options.keys, e->key);
     const char *why;
-    if (key != NULL && broker_key_check(key, e->key, e->value, &c->topic_defaults_arena, &why) != ERR_OK) {
+    if (key != NULL && broker_key_check(key, e->value, &c->topic_defaults_arena, &why) != ERR_OK) {
         log_warn("cluster", "a config of %s has no effect: %s", whose, why == NULL ? e->key : why);
     } else if (key != NULL && key->fixed) {
         log_warn("cluster", "a config of %s has no effect while the broker runs: %s belongs in server.properties",

@@ -4,6 +4,7 @@
 // fall-backs of Kafka, and that config/server.properties explains exactly the keys the broker acts on.
 #include "broker/config.h"
 
+#include "base/java_text.h"
 #include "base/tests/cmocka_all.h"
 #include "base/tests/testing.h"
 #include "broker/config_keys.h"
@@ -289,6 +290,35 @@ static void test_fall_backs(void **state)
     broker_config_release(&c);
 }
 
+// Where ACLs would have to be enforced, the broker does not start.
+static void test_authorizer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *refusal; // NULL: it starts
+    } cases[] = {
+        {"authorizer.class.name=\n", NULL},
+        {"allow.everyone.if.no.acl.found=false\n", NULL},
+        {"authorizer.class.name=kafka.security.authorizer.AclAuthorizer\nallow.everyone.if.no.acl.found=true\n", NULL},
+        {"authorizer.class.name=kafka.security.authorizer.AclAuthorizer\n", "allow.everyone.if.no.acl.found=true"},
+        {"authorizer.class.name=kafka.security.authorizer.AclAuthorizer\nallow.everyone.if.no.acl.found=false\n",
+         "allow.everyone.if.no.acl.found=true"},
+        {"authorizer.class.name=kafka.security.authorizer.AclAuthorizer\nallow.everyone.if.no.acl.found=true\n"
+         "zookeeper.connect=127.0.0.1:1\n",
+         "zookeeper.connect"},
+        {"authorizer.class.name=com.example.Mine\nallow.everyone.if.no.acl.found=true\n", "com.example.Mine"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct broker_config c;
+        assert_int_equal(load(&c, cases[i].text, NULL), cases[i].refusal == NULL ? ERR_OK : ERR_INVALID);
+        if (cases[i].refusal != NULL) {
+            assert_non_null(strstr(c.error, cases[i].refusal));
+        }
+        broker_config_release(&c);
+    }
+}
+
 static void test_several_listeners(void **state)
 {
     (void)state;
@@ -344,7 +374,7 @@ static const char *other_value(const struct config_key *k, char buf[64])
     case CONFIG_SHORT:
     case CONFIG_INT:
     case CONFIG_LONG:
-        if (!k->default_value || !config_parse_integer(k->default_value, &n)) {
+        if (!k->default_value || !java_integer_parse(k->default_value, &n)) {
             return "12345678";
         }
         snprintf(buf, 64, "%lld", (long long)(n > 0 ? n - 1 : n + 2)); // compression.gzip.level takes -1 and 1, not 0
@@ -479,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_overrides_refused),
         cmocka_unit_test(test_file_that_cannot_be_read),
         cmocka_unit_test(test_fall_backs),
+        cmocka_unit_test(test_authorizer),
         cmocka_unit_test(test_several_listeners),
         cmocka_unit_test(test_advertised_name_that_does_not_resolve),
         cmocka_unit_test(test_every_acted_number_reaches_a_field),

@@ -97,6 +97,10 @@ class CommandLine(unittest.TestCase):
         for args, words in ((["--override", "num.io.threads=abc"], ["num.io.threads", "abc", "1 to"]),
                             (["--override", "advertised.listeners=PLAINTEXT://0.0.0.0:9092"],
                              ["advertised.listeners", "0.0.0.0"]),
+                            (["--override", "inter.broker.protocol.version=4.2"],
+                             ["inter.broker.protocol.version", "4.2 is not a valid version"]),
+                            (["--override", "log.message.format.version=new"],
+                             ["log.message.format.version", "new is not a valid version"]),
                             (["/nowhere/server.properties"], ["/nowhere/server.properties"]),
                             (["/"], ["cannot read the configuration /: Is a directory"]),
                             (["--override", "log.dirs=/dev/null/data"], ["/dev/null/data", "Not a directory"])):

@@ -4,6 +4,7 @@
 #include "broker/api/apis.h"
 
 #include "base/tests/cmocka_all.h"
+#include "broker/api/operations.h"
 #include "broker/cluster/metadata_builder.h"
 
 #define METADATA_VERSION 12
@@ -129,6 +130,46 @@ static void test_a_name_like_another_is_not_created(void **state)
     scene_close(&s);
 }
 
+// As Kafka: also of a topic that is not there, but not of an id that nobody knows.
+static void test_authorized_operations(void **state)
+{
+    (void)state;
+    static const struct uuid unknown = {{9}};
+    struct metadata_request_metadata_request_topic topics[3];
+    const char *const names[3] = {"big.topic", "nope", "bad topic!"};
+    for (int16_t version = 7; version <= METADATA_VERSION; version++) {
+        struct scene s;
+        scene_open(&s);
+        for (int i = 0; i < 3; i++) {
+            metadata_request_metadata_request_topic_init(&topics[i]);
+            topics[i].name = slice_str(names[i]);
+        }
+        s.r.version = version;
+        s.in.topics = topics;
+        s.in.topics_count = 3;
+        s.in.allow_auto_topic_creation = false;
+        s.in.include_topic_authorized_operations = version >= 8;
+        assert_int_equal(api_metadata(&s.r), API_DONE);
+        assert_int_equal(s.out.topics_count, 3);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(s.out.topics[i].topic_authorized_operations,
+                             version >= 8 ? TOPIC_OPERATIONS_ALL : INT32_MIN);
+        }
+        scene_close(&s);
+    }
+    struct scene s;
+    scene_open(&s);
+    metadata_request_metadata_request_topic_init(&topics[0]);
+    topics[0].name = SLICE_NULL;
+    topics[0].topic_id = unknown;
+    s.in.topics = topics;
+    s.in.topics_count = 1;
+    s.in.include_topic_authorized_operations = true;
+    assert_int_equal(api_metadata(&s.r), API_DONE);
+    assert_int_equal(s.out.topics[0].topic_authorized_operations, INT32_MIN);
+    scene_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_named_twice_is_answered_once),
         cmocka_unit_test(test_ids_given_twice_are_answered_once),
         cmocka_unit_test(test_a_name_like_another_is_not_created),
+        cmocka_unit_test(test_authorized_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

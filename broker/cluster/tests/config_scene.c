@@ -20,6 +20,10 @@ static const struct metadata *picture(void)
 void config_scene_init(struct config_scene *s)
 {
     static const struct broker_key rows[] = {
+        {.name = "log.cleaner.dedupe.buffer.size",
+         .type = BROKER_KEY_LONG,
+         .scope = BROKER_KEY_CLUSTER_WIDE,
+         .default_value = "134217728"},
         {.name = "log.cleaner.threads",
          .type = BROKER_KEY_INT,
          .scope = BROKER_KEY_CLUSTER_WIDE,

@@ -69,7 +69,7 @@ static void test_broker(void **state)
     struct znode_config_entry own[] = {{"my.custom", "2"}, {"throttle.rate", "5"}, {"log.cleaner.threads", "2"}};
     s.broker = (struct znode_config){own, 3};
     assert_int_equal(config_describe_broker(&s.x.view, &s.a, &l), ERR_OK);
-    assert_int_equal(l.count, 13); // all rows but the throttle, which is set, and a key of nobody
+    assert_int_equal(l.count, 14); // all rows but the throttle, which is set, and a key of nobody
     assert_synonyms(&s, &l, "log.retention.ms",
                     "log.retention.ms= 0700  3, log.retention.hours=24 4, log.retention.hours=168 5");
     assert_string_equal(shown_of(&l, "log.retention.ms")->value, "700");

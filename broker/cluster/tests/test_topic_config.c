@@ -159,7 +159,7 @@ static void test_refusals_beyond_values(void **state)
 
     topic_config_init(&c);
     assert_int_equal(topic_config_set(&c, "remote.storage.enable", "true", &a, &why), ERR_OK);
-    assert_int_equal(topic_config_check(&c, &a, &why), ERR_INVALID);
+    assert_int_equal(topic_config_check(&c, &a, &why), ERR_UNSUPPORTED);
     assert_string_equal(why, "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with "
                              "remote log storage.");
     topic_config_init(&c);
