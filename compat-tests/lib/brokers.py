@@ -103,8 +103,11 @@ class Ottla:
 
     FORGETS_TOPICS_AT_START = False
 
-    def __init__(self, binary, work_dir, overrides=None):
+    def __init__(self, binary, work_dir, overrides=None, in_file=False):
+        """in_file: the settings stand in a server.properties, and all other keys have Kafka's
+        defaults instead of those for a laptop."""
         self.binary = binary
+        self.in_file = in_file
         self.work_dir = pathlib.Path(work_dir)
         self.work_dir.mkdir(parents=True, exist_ok=True)
         self.data_dir = self.work_dir / "data"
@@ -117,8 +120,13 @@ class Ottla:
         settings = {"listeners": "PLAINTEXT://" + self.bootstrap, "log.dirs": str(self.data_dir)}
         settings.update(self.overrides)
         command = [self.binary]
-        for key, value in settings.items():
-            command += ["--override", "%s=%s" % (key, value)]
+        if self.in_file:
+            config = self.work_dir / "server.properties"
+            config.write_text("".join("%s=%s\n" % item for item in settings.items()))
+            command.append(str(config))
+        else:
+            for key, value in settings.items():
+                command += ["--override", "%s=%s" % (key, value)]
         self.process.spawn(command)
 
     def await_ready(self):

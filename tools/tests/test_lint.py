@@ -142,6 +142,41 @@ class LintTest(unittest.TestCase):
         checker.check_config_fields()
         self.assertEqual(checker.problems, ["broker/config.h:1: idle is filled and never used"])
 
+    def test_operating(self):
+        for folder in ("docs", "log"):
+            (self.root / folder).mkdir()
+        (self.root / "docs" / "OPERATING.md").write_text(
+            "| line | meaning |\n|---|---|\n| `[log]` WARN `... cut to ... bytes`, ERROR `lost: ...` | it was torn |\n"
+            "| `[zk]` WARN `why` | so |\n", encoding="utf-8")
+        (self.root / "log" / "a.c").write_text(
+            'log_warn("log", "%s: cut to %" PRId64 " bytes", a, b);\nlog_error("log",\n "lost: %s", a);\n'
+            'log_info("log", "anything");\n// log_error("log", "nothing");\nlog_warn("zk", "%s: %s", a, b);\n'
+            'log_error("log", "cut to %d bytes", b);\nlog_warn("net", "lost: %s", a);\n', encoding="utf-8")
+        checker = lint.Lint(self.root)
+        checker.check_operating(["log/a.c"])
+        self.assertEqual(checker.problems, [
+            "log/a.c:7: docs/OPERATING.md does not explain: [log] ERROR cut to ... bytes",
+            "log/a.c:8: docs/OPERATING.md does not explain: [net] WARN lost: ..."])
+
+    def test_differences(self):
+        (self.root / "docs").mkdir()
+        (self.root / "broker" / "api").mkdir(parents=True)
+        served = sorted(lint.KAFKA_APIS - {3, 7})
+        (self.root / "broker" / "api" / "apis.h").write_text(
+            "".join("    X(%d, 0, 1, handler, abort, 0)\n" % key for key in served), encoding="utf-8")
+        file = self.root / "docs" / "DIFFERENCES.md"
+        head = "| id | what |\n|---|---|\n| a | x |\n\n## APIs that are not served\n\n| key | API |\n|---|---|\n"
+        file.write_text(head + "| 3 | Metadata |\n| 7 | ControlledShutdown |\n", encoding="utf-8")
+        checker = lint.Lint(self.root)
+        checker.check_differences()
+        self.assertEqual(checker.problems, [])
+        file.write_text(head + "| 3 | |\n| a | twice |\n| 3 | x | y |\n| 4 | LeaderAndIsr |\n", encoding="utf-8")
+        checker.check_differences()
+        self.assertEqual([p.split(": ", 1)[1] for p in checker.problems], [
+            "a row with an empty cell or another number of columns", "a is there already",
+            "a row with an empty cell or another number of columns", "API 4 is served: take its row away",
+            "API 7 is not served and not listed"])
+
     def test_format(self):
         (self.root / "log").mkdir()
         (self.root / ".clang-format").write_text((lint.ROOT / ".clang-format").read_text(), encoding="utf-8")
