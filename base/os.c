@@ -105,6 +105,12 @@ static int real_mkdir(const struct os *os, const char *path, mode_t mode)
     return mkdir(path, mode);
 }
 
+static int real_rmdir(const struct os *os, const char *path)
+{
+    (void)os;
+    return rmdir(path);
+}
+
 const struct os *os_real(void)
 {
     static const struct os real = {
@@ -120,6 +126,7 @@ const struct os *os_real(void)
         .rename = real_rename,
         .unlink = real_unlink,
         .mkdir = real_mkdir,
+        .rmdir = real_rmdir,
     };
     return &real;
 }
@@ -254,18 +261,19 @@ static enum err file_write_new(const struct os *os, const char *path, const void
     return err;
 }
 
-// fsync of the directory in which path lies. path is cut at its last '/'.
-static enum err parent_fsync(const struct os *os, char *path)
+enum err os_fsync_parent(const struct os *os, const char *path)
 {
-    char *slash = strrchr(path, '/');
+    const char *slash = strrchr(path, '/');
     if (!slash) {
         return os_fsync_dir(os, ".");
     }
-    if (slash == path) {
-        return os_fsync_dir(os, "/");
+    char *parent = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (!parent) {
+        return ERR_NO_MEMORY;
     }
-    *slash = '\0';
-    return os_fsync_dir(os, path);
+    enum err err = os_fsync_dir(os, parent);
+    free(parent);
+    return err;
 }
 
 enum err os_replace_file(const struct os *os, const char *path, const void *data, size_t len)
@@ -281,7 +289,7 @@ enum err os_replace_file(const struct os *os, const char *path, const void *data
     if (err) {
         os->unlink(os, temp); // best effort: the next replacement truncates what is left
     } else {
-        err = parent_fsync(os, temp);
+        err = os_fsync_parent(os, path);
     }
     free(temp);
     return err;

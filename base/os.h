@@ -28,6 +28,7 @@ struct os {
     int (*rename)(const struct os *os, const char *from, const char *to);
     int (*unlink)(const struct os *os, const char *path);
     int (*mkdir)(const struct os *os, const char *path, mode_t mode);
+    int (*rmdir)(const struct os *os, const char *path);
     void *ctx; // of a test's replacement
 };
 
@@ -48,6 +49,8 @@ enum err os_pread_full(const struct os *os, int fd, void *buf, size_t len, int64
 enum err os_pwritev_full(const struct os *os, int fd, struct iovec *iov, int n, int64_t position) WARN_UNUSED;
 // fsync of a directory, so that created, renamed and deleted names last.
 enum err os_fsync_dir(const struct os *os, const char *path) WARN_UNUSED;
+// The same of the directory in which path lies.
+enum err os_fsync_parent(const struct os *os, const char *path) WARN_UNUSED;
 // The whole file as a malloc'ed buffer with a NUL behind it. ERR_TOO_LARGE beyond max bytes.
 enum err os_read_file(const struct os *os, const char *path, size_t max, char **data, size_t *len) WARN_UNUSED;
 // Replaces a file so that after a crash either the old or the new content is there: <path>.tmp, fsync, rename,

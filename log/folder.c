@@ -299,7 +299,7 @@ enum err folder_remove(const struct os *os, const char *path)
         }
     }
     closedir(dir);
-    if (!err && rmdir(path) != 0 && errno != ENOENT) {
+    if (!err && os->rmdir(os, path) != 0 && errno != ENOENT) {
         err = err_from_errno(errno);
     }
     return err;

@@ -243,7 +243,16 @@ int64_t log_dir_checkpointed_high_watermark(const struct log_dir *d, const char 
 
 // ---- opening and closing -------------------------------------------------------------------------------------------
 
-// mkdir of a path with all that is missing above it.
+// mkdir that is on the disk when it returns. An existing folder is fine.
+static enum err make_folder(const struct os *os, const char *path)
+{
+    if (os->mkdir(os, path, 0755) == 0) {
+        return os_fsync_parent(os, path);
+    }
+    return errno == EEXIST ? ERR_OK : err_from_errno(errno);
+}
+
+// The same with all that is missing above it.
 static enum err make_folders(const struct os *os, const char *path)
 {
     char part[LOG_PATH_MAX];
@@ -255,8 +264,9 @@ static enum err make_folders(const struct os *os, const char *path)
     for (size_t i = 1; i <= len; i++) {
         if (path[i] == '/' || path[i] == '\0') {
             part[i] = '\0';
-            if (os->mkdir(os, part, 0755) != 0 && errno != EEXIST) {
-                return err_from_errno(errno);
+            enum err err = make_folder(os, part);
+            if (err) {
+                return err;
             }
             part[i] = path[i];
         }

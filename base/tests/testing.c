@@ -27,10 +27,15 @@ static int entry_remove(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
-void test_dir_remove(char *dir)
+void test_dir_delete(const char *dir)
 {
     int rc = nftw(dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
     ASSERT(rc == 0);
+}
+
+void test_dir_remove(char *dir)
+{
+    test_dir_delete(dir);
     free(dir);
 }
 
@@ -117,6 +122,11 @@ static int fake_unlink(const struct os *os, const char *path)
     return op_fails(os, TEST_OS_UNLINK) ? -1 : os_real()->unlink(os_real(), path);
 }
 
+static int fake_rmdir(const struct os *os, const char *path)
+{
+    return op_fails(os, TEST_OS_RMDIR) ? -1 : os_real()->rmdir(os_real(), path);
+}
+
 static int fake_mkdir(const struct os *os, const char *path, mode_t mode)
 {
     return op_fails(os, TEST_OS_MKDIR) ? -1 : os_real()->mkdir(os_real(), path, mode);
@@ -140,5 +150,6 @@ void test_os_init(struct test_os *t)
     t->os.rename = fake_rename;
     t->os.unlink = fake_unlink;
     t->os.mkdir = fake_mkdir;
+    t->os.rmdir = fake_rmdir;
     t->os.ctx = t;
 }

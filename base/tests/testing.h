@@ -10,6 +10,8 @@
 // A new empty directory under TMPDIR (or /tmp). Free with test_dir_remove, which deletes all that lies in it.
 char *test_dir_new(void);
 void test_dir_remove(char *dir);
+// Deletes a directory with all that lies in it.
+void test_dir_delete(const char *dir);
 // "<dir>/<name>" in a buffer of the caller.
 #define TEST_PATH_MAX_BYTES 4096
 void test_path(char out[TEST_PATH_MAX_BYTES], const char *dir, const char *name);
@@ -23,6 +25,7 @@ enum test_os_op {
     TEST_OS_RENAME,
     TEST_OS_UNLINK,
     TEST_OS_MKDIR,
+    TEST_OS_RMDIR,
     TEST_OS_OP_COUNT,
 };
 
