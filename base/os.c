@@ -186,13 +186,18 @@ enum err os_pwritev_full(const struct os *os, int fd, struct iovec *iov, int n, 
     return ERR_OK;
 }
 
+enum err os_fsync(const struct os *os, int fd)
+{
+    return os->fsync(os, fd) == 0 ? ERR_OK : ERR_IO;
+}
+
 enum err os_fsync_dir(const struct os *os, const char *path)
 {
     int fd = os->open(os, path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0) {
         return err_from_errno(errno);
     }
-    enum err err = os->fsync(os, fd) == 0 ? ERR_OK : err_from_errno(errno);
+    enum err err = os_fsync(os, fd);
     os->close(os, fd);
     return err;
 }
@@ -252,8 +257,8 @@ static enum err file_write_new(const struct os *os, const char *path, const void
     }
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     enum err err = os_pwritev_full(os, fd, &iov, 1, 0);
-    if (!err && os->fsync(os, fd) != 0) {
-        err = err_from_errno(errno);
+    if (!err) {
+        err = os_fsync(os, fd);
     }
     if (os->close(os, fd) != 0 && !err) {
         err = err_from_errno(errno);

@@ -47,6 +47,9 @@ static inline int64_t os_mono_us(const struct os *os)
 enum err os_pread_full(const struct os *os, int fd, void *buf, size_t len, int64_t position) WARN_UNUSED;
 // Writes all pieces, going on after short writes. iov is used up.
 enum err os_pwritev_full(const struct os *os, int fd, struct iovec *iov, int n, int64_t position) WARN_UNUSED;
+// fsync that answers ERR_IO whatever the reason, a full disk too: what was written before may be lost, and another
+// fsync would not say so again. So ERR_NO_SPACE always means that nothing but the last write is missing.
+enum err os_fsync(const struct os *os, int fd) WARN_UNUSED;
 // fsync of a directory, so that created, renamed and deleted names last.
 enum err os_fsync_dir(const struct os *os, const char *path) WARN_UNUSED;
 // The same of the directory in which path lies.

@@ -232,7 +232,7 @@ static enum err append_roll_if_due(struct log *l, struct log_append *a, const st
     bool roll;
     enum err err = append_must_roll(l, a, set, &roll);
     if (err) {
-        return err == ERR_AGAIN || err == ERR_NO_MEMORY ? err : log_fail(l, err, "reading the active segment");
+        return log_stop(l, err, "reading the active segment");
     }
     if (roll) {
         int64_t end_offset = log_end_offset(l);
@@ -272,9 +272,11 @@ static enum err append_write(struct log *l, const struct log_append *a, const st
     for (size_t position = 0; position < a->len && !err; position += batch_size(&b)) {
         err = scan_header(a->data + position, a->len - position, &b);
         if (!err) {
+            l->producers_ahead = true;
             err = log_replay_batch(l, s, a->data + position, &b, true);
         }
     }
+    l->producers_ahead = err && l->producers_ahead;
     return err;
 }
 
@@ -285,8 +287,9 @@ static enum err append_undo(struct log *l, enum err err)
     if (l->os->ftruncate(l->os, s->file->fd, s->size) != 0) {
         log_error("log", "%s: cannot cut back a failed append at position %" PRId64 ": %s", l->path, s->size,
                   err_text(err_from_errno(errno)));
+        return log_fail(l, err, "writing");
     }
-    return log_fail(l, err, "writing");
+    return log_stop(l, err, "writing");
 }
 
 static void append_publish(struct log *l, const struct log_append *a, const struct append_set *set,
@@ -324,7 +327,7 @@ static enum err append_commit(struct log *l, struct log_append *a, const struct 
 {
     enum err err = append_note_epochs(l, a);
     if (err) {
-        return log_fail(l, err, "writing leader-epoch-checkpoint");
+        return log_stop(l, err, "writing leader-epoch-checkpoint");
     }
     err = append_roll_if_due(l, a, set);
     struct segment *s = log_active(l);
@@ -370,13 +373,14 @@ static void append_reset(struct log_append *a)
 enum err log_append(struct log *l, struct log_append *a, struct arena *scratch)
 {
     append_reset(a);
-    if (log_failed(l)) {
+    enum err err = log_ready(l);
+    if (err) {
         log_append_drop(a);
-        return ERR_FAILED;
+        return err;
     }
     struct append_set set = {.batches = 0};
     uint8_t *sent = a->data;
-    enum err err = append_check(l, a, scratch, &set);
+    err = append_check(l, a, scratch, &set);
     if (err == ERR_DUPLICATE_SEQUENCE) {
         a->flush_due = append_flush_due(l); // its first copy may not be on the disk yet
         err = ERR_OK;

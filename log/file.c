@@ -55,7 +55,7 @@ enum err file_sync(const struct os *os, const char *path)
     if (fd < 0) {
         return errno == ENOENT ? ERR_OK : err_from_errno(errno);
     }
-    enum err err = os->fsync(os, fd) == 0 ? ERR_OK : err_from_errno(errno);
+    enum err err = os_fsync(os, fd);
     os->close(os, fd);
     return err;
 }

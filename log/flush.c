@@ -102,7 +102,7 @@ enum err log_flush(struct log *l)
     }
     bool later = err == ERR_AGAIN || err == ERR_NO_MEMORY; // a file could not be opened: no fsync has failed
     if (err && !later) {
-        log_fail(l, err, "fsync"); // before anybody else may try: a second fsync would not see the error again
+        log_fail_unsynced(l, err); // before anybody else may try: a second fsync would not see the error again
     }
     mutex_lock(&l->flush_mu);
     l->flushing = false;

@@ -196,8 +196,8 @@ enum err index_store(struct index *x, const struct os *os, const char *path, boo
         return err_from_errno(errno);
     }
     enum err err = x->pending_count > 0 ? index_write_pending(x, os, fd) : ERR_OK;
-    if (!err && sync && os->fsync(os, fd) != 0) {
-        err = err_from_errno(errno);
+    if (!err && sync) {
+        err = os_fsync(os, fd);
     }
     os->close(os, fd);
     return err;

@@ -6,6 +6,7 @@
 //   lookup.c     reads and aborted transactions                   time.c      lookups by time
 //   flush.c      group commit                                     producers.c producer state and its snapshots
 //   retention.c  deletion of old segments                         log_dir.c   the directory
+//   space.c      full disks
 //
 // Locks of a log, in rising rank: `mu` (log list) guards the list of segments, their published sizes and largest
 // timestamps and the hints; it is held across no system call. `flush_mu` and `producers_mu` are leaves; the latter is
@@ -59,6 +60,9 @@ struct log {
     _Atomic int64_t size_bytes;
     _Atomic int64_t first_base; // base offset of the first segment
     atomic_bool failed;
+    _Atomic int64_t safe_end; // once it has failed: what lies below may still be read
+    bool half_done;           // [append] a change that found no room left pieces behind
+    bool producers_ahead;     // [append] and the producer state knows of it
 
     struct mutex mu;
     struct segment **segments; // by base offset; at least one
@@ -89,6 +93,8 @@ struct log {
 
 // Takes the log out of service, and its directory with it unless only the log's content is damaged. Answers err.
 enum err log_fail(struct log *l, enum err err, const char *what);
+// The same for an fsync: what it should have made safe may be lost even where it can still be read.
+enum err log_fail_unsynced(struct log *l, enum err err);
 struct segment *log_active(struct log *l); // [append]
 // The index of the segment that contains offset (the last one whose base is <= offset, or the first). Under `mu`.
 int32_t log_segment_index(const struct log *l, int64_t offset);
@@ -107,6 +113,20 @@ enum err log_restart_at(struct log *l, int64_t offset) WARN_UNUSED; // [append]
 // Between these two no flush runs and the recovery point may be changed.
 void log_flush_pause(struct log *l);
 void log_flush_resume(struct log *l);
+
+// ---- space.c -------------------------------------------------------------------------------------------------------
+
+// A change of the log found an error and nothing of it was published. For want of room, memory or a descriptor the log
+// is put in order before the next change, for anything else it fails. Answers err.
+enum err log_stop(struct log *l, enum err err, const char *what) WARN_UNUSED; // [append]
+// To be asked before any change: FAILED, NO_SPACE while the disk is full, or what putting the log in order says.
+enum err log_ready(struct log *l) WARN_UNUSED; // [append]
+// Takes back what a change has left behind that was not published.
+enum err log_put_in_order(struct log *l) WARN_UNUSED; // [append]
+// The directory takes no writes until log_dir_probe_space finds room. One line says so.
+void log_dir_note_full(struct log_dir *d, const char *path, const char *what);
+// Removes what a probe has left that was cut short.
+void log_dir_forget_probe(const struct log_dir *d);
 
 // ---- producers.c ---------------------------------------------------------------------------------------------------
 
@@ -168,15 +188,19 @@ struct log_dir {
     log_dir_fail_fn *on_fail; // may be NULL
     void *on_fail_ctx;
     _Atomic int32_t logs_count; // open ones
+    atomic_bool full;              // nothing is appended until there is room again
     struct meta_properties meta;
     struct file_ring ring;
     struct codec_pool *codecs;
 
     struct mutex checkpoint_mu; // rank of the log list: held while files are written, and to remove an entry
-    struct mutex mu;            // leaf: the entries and the trash
+    struct mutex mu;            // leaf: the entries, the trash and the probes
     struct log_dir_entry *entries;
     TAILQ_HEAD(, log_dir_trash) trash;
     bool changed[CHECKPOINT_KINDS]; // the file must be written even if no value changes
+    int64_t next_probe_ms;          // monotonic: when the disk is full
+    int64_t probe_wait_ms;          // between two probes; 0 = there was none yet
+    int64_t last_probe_ms;          // monotonic
 };
 
 // The entry for a partition, made when there is none; NULL without memory. Pointers stay valid until the folder is

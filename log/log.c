@@ -129,6 +129,13 @@ void log_expire_producers(struct log *l, int64_t now_ms)
     mutex_unlock(&l->producers_mu);
 }
 
+// On a full disk the cache is ahead of its file, which the next append writes before anything else.
+static enum err epochs_not_stored(struct log *l, enum err err)
+{
+    err = log_stop(l, err, "writing leader-epoch-checkpoint");
+    return err == ERR_NO_SPACE ? ERR_OK : err;
+}
+
 enum err log_begin_epoch(struct log *l, int32_t epoch)
 {
     if (log_failed(l)) {
@@ -138,7 +145,7 @@ enum err log_begin_epoch(struct log *l, int32_t epoch)
         return ERR_OK;
     }
     enum err err = epoch_cache_assign(l->epochs, epoch, log_end_offset(l), true);
-    return err ? log_fail(l, err, "writing leader-epoch-checkpoint") : ERR_OK;
+    return err ? epochs_not_stored(l, err) : ERR_OK;
 }
 
 int32_t log_latest_epoch(const struct log *l)
@@ -154,6 +161,12 @@ int32_t log_epoch_at(const struct log *l, int64_t offset)
 void log_epoch_end(const struct log *l, int32_t epoch, int32_t *found_epoch, int64_t *end_offset)
 {
     epoch_cache_end(l->epochs, epoch, log_end_offset(l), found_epoch, end_offset);
+}
+
+enum err log_fail_unsynced(struct log *l, enum err err)
+{
+    atomic_store_explicit(&l->safe_end, log_recovery_point(l), memory_order_release);
+    return log_fail(l, err, "fsync");
 }
 
 enum err log_fail(struct log *l, enum err err, const char *what)
@@ -256,8 +269,7 @@ enum err log_roll(struct log *l, int64_t base_offset)
         err = log_add_segment(l, base_offset);
     }
     if (err) {
-        // Without a descriptor or memory nothing was changed that matters; the next append tries again.
-        return err == ERR_AGAIN || err == ERR_NO_MEMORY ? err : log_fail(l, err, "beginning a new segment");
+        return log_stop(l, err, "beginning a new segment"); // the next append tries again
     }
     segment_unpin(old);
     // Not fsynced here: the flush that follows a roll does it. Without the snapshot a start replays more batches.
@@ -416,7 +428,8 @@ static enum err log_truncate_paused(struct log *l, int64_t offset)
             err = log_load_producers(l, offset, false);
         }
     }
-    if (!err && log_start_offset(l) > offset) {
+    l->producers_ahead = err != ERR_OK;
+    if (log_end_offset(l) == offset && log_start_offset(l) > offset) {
         atomic_store_explicit(&l->start_offset, offset, memory_order_release);
     }
     if (log_recovery_point(l) > offset) {
@@ -430,10 +443,10 @@ static enum err log_truncate_paused(struct log *l, int64_t offset)
 
 enum err log_truncate(struct log *l, int64_t offset)
 {
-    if (log_failed(l)) {
-        return ERR_FAILED;
+    enum err err = log_ready(l);
+    if (err) {
+        return err;
     }
-    enum err err;
     if (offset >= log_end_offset(l)) {
         err = epoch_cache_truncate_end(l->epochs, log_end_offset(l));
     } else {
@@ -446,7 +459,7 @@ enum err log_truncate(struct log *l, int64_t offset)
             err = log_dir_checkpoint(l->dir);
         }
     }
-    return err ? log_fail(l, err, "truncating") : ERR_OK;
+    return err ? log_stop(l, err, "truncating") : ERR_OK;
 }
 
 enum err log_advance_start(struct log *l, int64_t offset)
@@ -462,5 +475,5 @@ enum err log_advance_start(struct log *l, int64_t offset)
     }
     atomic_store_explicit(&l->start_offset, offset, memory_order_release);
     enum err err = epoch_cache_truncate_start(l->epochs, offset);
-    return err ? log_fail(l, err, "writing leader-epoch-checkpoint") : ERR_OK;
+    return err ? epochs_not_stored(l, err) : ERR_OK;
 }

@@ -12,9 +12,12 @@
 // only. Calls marked [disk] may block on the disk on purpose and belong on the disk pool or the control thread.
 // The end offset is published (release) after the bytes are written; readers see whole batches only.
 //
-// Failure. A write or fsync that fails takes the whole directory out of service: all later calls on every log in it
-// answer ERR_FAILED until it is opened again with recovery. Damage in one log makes that one FAILED alone. One error
-// line says so.
+// Failure. A write or fsync that fails takes the whole directory out of service: nothing in it is changed any more until
+// it is opened again with recovery, such calls on every log in it answer ERR_FAILED. What a log had published before may
+// still be read; of the log whose fsync failed, only what was fsynced. Damage in one log makes that one FAILED alone. One
+// error line says so.
+// A full disk is no failure: the directory takes no appends (ERR_NO_SPACE) until log_dir_probe_space finds room; the
+// rest of a cut-off append is removed then. Reading, and deleting what is old, go on.
 #ifndef OTTLA_LOG_LOG_H
 #define OTTLA_LOG_LOG_H
 
@@ -94,7 +97,7 @@ const char *log_dir_path(const struct log_dir *d); // as given, without a slash 
 
 enum log_dir_state {
     LOG_DIR_ONLINE,
-    LOG_DIR_OFFLINE, // nothing in it is read or written any more, until it is opened anew
+    LOG_DIR_OFFLINE, // nothing in it is written any more, until it is opened anew
 };
 enum log_dir_state log_dir_state(const struct log_dir *d); // [any]
 // Takes it out of service with one error line: doing what to which path. Nothing when it is already.
@@ -120,6 +123,12 @@ enum err log_dir_checkpoint(struct log_dir *d) WARN_UNUSED; // [disk] [any]
 int64_t log_dir_checkpointed_high_watermark(const struct log_dir *d, const char *topic, int32_t partition);
 // Removes renamed files and folders whose delay has passed.
 void log_dir_sweep(struct log_dir *d, int64_t mono_ms); // [disk] [any]
+// Appends answer ERR_NO_SPACE, because a write found the disk full (ENOSPC, EDQUOT).
+bool log_dir_is_full(const struct log_dir *d); // [any]
+#define LOG_DIR_PROBE_BYTES (1 << 20)
+// When it is full: tries to write LOG_DIR_PROBE_BYTES into a file of its own, which it removes again; when there is
+// room for them the directory takes writes again, and a line says so. To be called now and then.
+void log_dir_probe_space(struct log_dir *d); // [disk] [any]
 // All logs must be closed. clean = true writes the marker of a clean stop (only honest when every log_close
 // succeeded; it is not written when a log had failed). Releases the lock and deletes .lock. Of a directory that is
 // offline nothing is written or deleted.
@@ -217,8 +226,8 @@ void log_append_drop(struct log_append *a);
 // Validates what is not prepared, rolls when due, checks the producer's state, writes with one pwritev, indexes,
 // publishes the end. Errors, Kafka's of the same meaning (wire-format: Produce validation): INVALID_RECORD,
 // INVALID_TIMESTAMP, CORRUPT, BATCH_TOO_LARGE, LIST_TOO_LARGE, UNSUPPORTED_CODEC, OUT_OF_ORDER_SEQUENCE,
-// PRODUCER_FENCED, INVALID_TXN_STATE, IO / NO_SPACE (the log is FAILED now), FAILED, AGAIN (no free descriptor for a
-// new segment, the log is in order; or takes_long). After any error nothing was appended. LOG_FROM_LEADER: OUT_OF_RANGE
+// PRODUCER_FENCED, INVALID_TXN_STATE, IO (the log is FAILED now), FAILED, NO_SPACE (the disk is full), AGAIN (no free
+// descriptor for a new segment; or takes_long). After any error nothing was appended. LOG_FROM_LEADER: OUT_OF_RANGE
 // when a batch begins below the end offset; a batch that is not whole at the end of the data is left out.
 enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) WARN_UNUSED; // [append]
 
@@ -261,7 +270,8 @@ struct log_read {
 };
 
 // Finds bytes without touching them. offset == end or at/after max_offset: ERR_OK and nothing. Below the log start or
-// above the end: OUT_OF_RANGE. A read never crosses a segment.
+// above the end: OUT_OF_RANGE. A read never crosses a segment. Of a log that has FAILED, what is safe is read, and
+// FAILED is the answer behind it.
 enum err log_read(struct log *l, struct log_read *r) WARN_UNUSED; // [any]
 
 // What a read found, converted for a client that knows older message formats only (KIP-283).

@@ -220,7 +220,9 @@ enum err log_dir_checkpoint(struct log_dir *d)
         }
     }
     mutex_unlock(&d->checkpoint_mu);
-    if (err && err != ERR_AGAIN && err != ERR_NO_MEMORY) {
+    if (err == ERR_NO_SPACE) {
+        log_dir_note_full(d, path, "writing");
+    } else if (err && err != ERR_AGAIN && err != ERR_NO_MEMORY) {
         log_dir_fail(d, err, path, "writing");
     }
     return err;
@@ -364,7 +366,11 @@ static enum err dir_load(struct log_dir *d)
     if (!err) {
         err = dir_read_checkpoints(d);
     }
-    return err ? err : dir_take_clean_marker(d);
+    if (!err) {
+        log_dir_forget_probe(d);
+        err = dir_take_clean_marker(d);
+    }
+    return err;
 }
 
 enum err log_dir_open(const struct os *os, const char *path, struct log_dir **out)

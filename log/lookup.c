@@ -162,6 +162,29 @@ static enum err read_once(struct log *l, struct log_read *r, bool *stale)
     return err;
 }
 
+// One try. *stale as above.
+static enum err read_try(struct log *l, struct log_read *r, bool *stale)
+{
+    int64_t end_offset = log_end_offset(l);
+    int64_t asked = r->max_offset;
+    bool failed = log_failed(l);
+    int64_t safe_end = failed ? atomic_load_explicit(&l->safe_end, memory_order_acquire) : INT64_MAX;
+    *stale = false;
+    if (r->offset < log_start_offset(l) || r->offset > end_offset) {
+        return ERR_OUT_OF_RANGE;
+    }
+    if (failed && (r->offset == end_offset || r->offset >= safe_end)) {
+        return ERR_FAILED;
+    }
+    if (r->offset == end_offset || r->offset >= asked) {
+        return ERR_OK;
+    }
+    r->max_offset = asked < safe_end ? asked : safe_end;
+    enum err err = read_once(l, r, stale);
+    r->max_offset = asked;
+    return err;
+}
+
 enum err log_read(struct log *l, struct log_read *r)
 {
     enum err err = ERR_OK;
@@ -172,17 +195,7 @@ enum err log_read(struct log *l, struct log_read *r)
         r->position = 0;
         r->len = 0;
         r->is_older_segment = false;
-        int64_t end_offset = log_end_offset(l);
-        if (log_failed(l)) {
-            return ERR_FAILED;
-        }
-        if (r->offset < log_start_offset(l) || r->offset > end_offset) {
-            return ERR_OUT_OF_RANGE;
-        }
-        if (r->offset == end_offset || r->offset >= r->max_offset) {
-            return ERR_OK;
-        }
-        err = read_once(l, r, &stale);
+        err = read_try(l, r, &stale);
     }
     if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {
         log_error("log", "%s: damaged data in the way to offset %" PRId64 " (%s)", l->path, r->offset, err_name(err));
@@ -283,9 +296,6 @@ enum err log_aborted_transactions(struct log *l, const struct log_read *r, struc
     *count = 0;
     if (r->file == NULL) {
         return ERR_OK;
-    }
-    if (log_failed(l)) {
-        return ERR_FAILED;
     }
     struct aborted_list list = {.txns = NULL};
     enum err err = aborted_walk(l, r, &list);

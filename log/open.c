@@ -52,6 +52,7 @@ static enum err log_new(struct log_dir *d, const char *topic, int32_t partition,
     l->os = d->os;
     l->partition = partition;
     l->config = *config;
+    atomic_init(&l->safe_end, INT64_MAX);
     mutex_init(&l->mu, MUTEX_RANK_LOG_LIST);
     mutex_init(&l->flush_mu, MUTEX_RANK_LEAF);
     mutex_init(&l->producers_mu, MUTEX_RANK_LEAF);
@@ -406,7 +407,10 @@ static enum err close_store(struct log *l)
         return ERR_FAILED;
     }
     struct segment *s = log_active(l);
-    enum err err = log_flush(l);
+    enum err err = l->half_done ? log_put_in_order(l) : ERR_OK;
+    if (!err) {
+        err = log_flush(l);
+    }
     if (!err && s->dirty) {
         err = segment_finish(s);
         if (!err) {

@@ -139,6 +139,9 @@ enum err log_store_producers(struct log *l, bool sync)
     if (!err) {
         l->last_snapshot_offset = offset;
         err = snapshot_note(l, offset);
+    } else if (err == ERR_NO_SPACE && !sync) {
+        log_dir_note_full(l->dir, path, "writing a snapshot");
+        err = ERR_OK; // without it a start replays more batches
     }
     return err;
 }

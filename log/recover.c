@@ -169,6 +169,7 @@ enum err log_recover(struct log *l, int32_t first, int64_t recovery_point, int64
     }
     if (!err) {
         err = epoch_cache_store(l->epochs);
+        err = err == ERR_NO_SPACE ? ERR_OK : err; // the first append writes it
     }
     if (!err) {
         producer_state_set_end_offset(l->producers, *end_offset);

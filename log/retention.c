@@ -71,9 +71,14 @@ static enum err retention_pass(struct log *l, struct retention *r, retention_fn 
     if (n == 0) {
         return ERR_OK;
     }
-    enum err err = n == l->segments_count ? log_roll(l, log_end_offset(l)) : ERR_OK;
-    if (err) {
-        return err;
+    enum err err = ERR_OK;
+    if (n == l->segments_count) {
+        err = log_ready(l);
+        err = err ? err : log_roll(l, log_end_offset(l));
+        n -= err == ERR_NO_SPACE; // the others make room
+    }
+    if (n == 0 || (err && err != ERR_NO_SPACE)) {
+        return err == ERR_NO_SPACE ? ERR_OK : err;
     }
     int64_t start = l->segments[n]->base_offset;
     log_info("log", "%s: deleting %" PRId32 " segments below offset %" PRId64 " (%s)", l->path, n, start, why);

@@ -282,9 +282,7 @@ enum err segment_sync(struct segment *s, bool with_indexes)
     if (err) {
         return err;
     }
-    if (s->os->fsync(s->os, f->fd) != 0) {
-        err = err_from_errno(errno);
-    }
+    err = os_fsync(s->os, f->fd);
     log_file_unref(f);
     for (size_t i = 1; i < SEGMENT_KINDS && with_indexes && !err; i++) {
         char path[SEGMENT_PATH_MAX];

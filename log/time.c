@@ -142,7 +142,7 @@ enum err log_offset_by_time(struct log *l, int64_t ts, int64_t max_offset, int64
 {
     struct time_query q = {
         .timestamp = ts, .start_offset = log_start_offset(l), .max_offset = max_offset, .offset = -1};
-    enum err err = log_failed(l) ? ERR_FAILED : ERR_NOT_FOUND;
+    enum err err = ERR_NOT_FOUND;
     int64_t after = -1;
     struct time_view v;
     while (err == ERR_NOT_FOUND && time_view_next(l, after, &v)) {
@@ -159,7 +159,7 @@ enum err log_offset_of_max_time(struct log *l, int64_t max_offset, int64_t *offs
                                 int32_t *leader_epoch)
 {
     struct time_query q = {.timestamp = -1, .start_offset = 0, .max_offset = max_offset, .offset = -1};
-    enum err err = log_failed(l) ? ERR_FAILED : ERR_OK;
+    enum err err = ERR_OK;
     struct time_view v;
     struct time_view newest = {.segment = NULL};
     for (int64_t after = -1; !err && time_view_next(l, after, &v); after = v.base_offset) {
@@ -220,9 +220,9 @@ enum err log_offsets_before(struct log *l, int64_t ts, int64_t end_offset, int32
     list.offsets = arena_array(a, (size_t)(list.max > 0 ? list.max : 0) + 1, sizeof *list.offsets);
     *offsets = list.offsets;
     *count = 0;
-    if (seen == NULL || list.offsets == NULL || log_failed(l)) {
+    if (seen == NULL || list.offsets == NULL) {
         free(seen);
-        return log_failed(l) ? ERR_FAILED : ERR_NO_MEMORY;
+        return ERR_NO_MEMORY;
     }
     struct time_view v;
     int32_t taken = 0;

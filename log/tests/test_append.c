@@ -290,61 +290,6 @@ static void test_preallocation_does_not_show(void **state)
     env_stop(&e);
 }
 
-// Every write in turn fails, from the n-th on: what was acknowledged is there after opening again, nothing else is.
-static void check_failing(enum test_os_op op, int errnum, enum err expected)
-{
-    int failures = 0;
-    for (int n = 1; n <= 40; n++) {
-        struct env e;
-        env_start(&e);
-        e.os.fail_errno = errnum;
-        e.os.fail_from[op] = e.os.calls[op] + n;
-        enum err err = ERR_OK;
-        int64_t acknowledged = 0;
-        for (int i = 0; i < 30 && !err; i++) {
-            err = env_append(&e);
-            if (!err && i % 3 == 2) {
-                err = log_flush(e.log);
-            }
-            acknowledged = err ? acknowledged : log_end_offset(e.log);
-        }
-        if (err) {
-            failures++;
-            assert_int_equal(err, expected);
-            assert_true(log_failed(e.log));
-            assert_int_equal(env_append(&e), ERR_FAILED);
-            assert_int_equal(log_flush(e.log), ERR_FAILED);
-            struct log_read r = {.offset = 0, .max_offset = 1, .max_bytes = 100};
-            assert_int_equal(log_read(e.log, &r), ERR_FAILED);
-            assert_int_equal(log_close(e.log), ERR_FAILED);
-            log_dir_close(e.dir, true);
-            e.log = NULL;
-            e.os.fail_from[op] = 0;
-            env_open(&e);
-            assert_false(log_dir_was_clean(e.dir)); // never called clean
-            assert_true(log_end_offset(e.log) >= acknowledged);
-            assert_true(log_end_offset(e.log) <= acknowledged + 3 * ENV_RECORDS);
-            assert_int_equal(env_read_all(&e, 0), log_end_offset(e.log));
-        }
-        e.os.fail_from[op] = 0;
-        env_stop(&e);
-    }
-    assert_true(failures >= 10);
-}
-
-static void test_failing_writes(void **state)
-{
-    (void)state;
-    check_failing(TEST_OS_PWRITEV, EIO, ERR_IO);
-    check_failing(TEST_OS_PWRITEV, ENOSPC, ERR_NO_SPACE);
-}
-
-static void test_failing_fsync(void **state)
-{
-    (void)state;
-    check_failing(TEST_OS_FSYNC, EIO, ERR_IO);
-}
-
 static void test_short_writes(void **state)
 {
     (void)state;
@@ -396,8 +341,7 @@ int main(void)
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_flush_due),
         cmocka_unit_test(test_preallocation_does_not_show),
-        cmocka_unit_test(test_failing_writes),
-        cmocka_unit_test(test_failing_fsync),
+
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_no_descriptor),
     };
