@@ -12,7 +12,6 @@
 #include "broker/key_table.h"
 #include "broker/txn/producer_ids.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -282,18 +281,13 @@ static enum err identity_agree(struct broker *b)
     return ERR_OK;
 }
 
-// A broker without any directory left is of no use: it ends as if it had been told to, and loudly.
 static void directory_failed(void *ctx)
 {
     struct broker *b = ctx;
-    if (log_dirs_online_count(b->dirs) > 0) {
-        cluster_log_dir_failed(b->cluster);
-        return;
+    if (log_dirs_online_count(b->dirs) == 0) {
+        log_error("broker", "all log directories have failed: records can only be read until a restart");
     }
-    log_error("broker", "all log directories have failed: the broker stops");
-    if (kill(getpid(), SIGTERM) != 0) {
-        abort();
-    }
+    cluster_log_dir_failed(b->cluster);
 }
 
 static enum err replicas_open(struct broker *b)

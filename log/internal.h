@@ -188,7 +188,7 @@ struct log_dir {
     log_dir_fail_fn *on_fail; // may be NULL
     void *on_fail_ctx;
     _Atomic int32_t logs_count; // open ones
-    atomic_bool full;              // nothing is appended until there is room again
+    atomic_bool full;           // nothing is appended until there is room again
     struct meta_properties meta;
     struct file_ring ring;
     struct codec_pool *codecs;

@@ -12,12 +12,12 @@
 // only. Calls marked [disk] may block on the disk on purpose and belong on the disk pool or the control thread.
 // The end offset is published (release) after the bytes are written; readers see whole batches only.
 //
-// Failure. A write or fsync that fails takes the whole directory out of service: nothing in it is changed any more until
-// it is opened again with recovery, such calls on every log in it answer ERR_FAILED. What a log had published before may
-// still be read; of the log whose fsync failed, only what was fsynced. Damage in one log makes that one FAILED alone. One
-// error line says so.
-// A full disk is no failure: the directory takes no appends (ERR_NO_SPACE) until log_dir_probe_space finds room; the
-// rest of a cut-off append is removed then. Reading, and deleting what is old, go on.
+// Failure. A write or fsync that fails takes the whole directory out of service: nothing in it is changed any more
+// until it is opened again with recovery, such calls on every log in it answer ERR_FAILED. What a log had published
+// before may still be read; of the log whose fsync failed, only what was fsynced. Damage in one log makes that one
+// FAILED alone. One error line says so. A full disk is no failure: the directory takes no appends (ERR_NO_SPACE) until
+// log_dir_probe_space finds room; the rest of a cut-off append is removed then. Reading, and deleting what is old, go
+// on.
 #ifndef OTTLA_LOG_LOG_H
 #define OTTLA_LOG_LOG_H
 

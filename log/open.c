@@ -375,6 +375,9 @@ enum err log_create(struct log_dir *d, const char *topic, int32_t partition, con
     }
     err = create_files(l, topic_id);
     if (err) {
+        if (err == ERR_NO_SPACE) {
+            log_dir_note_full(d, l->path, "making a log");
+        }
         log_error("log", "%s: cannot be created: %s", l->path, err_text(err));
         enum err cleanup = folder_remove(d->os, l->path);
         if (cleanup) {
@@ -423,7 +426,10 @@ static enum err close_store(struct log *l)
 enum err log_close(struct log *l)
 {
     enum err err = close_store(l);
-    if (err && !log_failed(l)) {
+    if (err == ERR_NO_SPACE) {
+        log_dir_note_full(l->dir, l->path, "closing");
+        atomic_store(&l->dir->log_failed, true); // the next start recovers it
+    } else if (err && !log_failed(l)) {
         log_fail(l, err, "closing");
     }
     log_dir_detach(l->dir, l->entry, false);

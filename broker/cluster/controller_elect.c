@@ -2,7 +2,9 @@
 //
 // Partitions whose leader is gone: the first replica in the order of the assignment that lives and is in sync leads,
 // and the in-sync replicas are those that live (Kafka's offline election). Where there is none, the partition is left
-// without a leader; its last in-sync replica stays noted, because only there is all that was acknowledged.
+// without a leader; its last in-sync replica stays noted, because only there is all that was acknowledged. But a leader
+// that lives and only its log directory has failed stays leader when nobody can follow it: it still serves what is safe
+// to read (Kafka's has none then).
 #include <stdlib.h>
 
 #include "broker/cluster/controller_state.h"
@@ -19,7 +21,7 @@ static bool next_state(struct step *s, const struct controller_partition *p, str
             out->leader = p->replicas[i];
         }
     }
-    if (out->leader < 0 && p->leader < 0) {
+    if (out->leader < 0 && (p->leader < 0 || model_broker_live(c, p->leader))) {
         return false;
     }
     out->isr = must_arena_array(&s->out->arena, (size_t)p->isr_count, sizeof *out->isr);

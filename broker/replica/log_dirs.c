@@ -143,7 +143,8 @@ struct log_dir *log_dirs_place(const struct log_dirs *s)
     struct log_dir *best = NULL;
     for (int32_t i = 0; i < s->count; i++) {
         struct log_dir *d = s->places[i].dir;
-        if (log_dirs_online(s, i) && (best == NULL || log_dir_logs_count(d) < log_dir_logs_count(best))) {
+        if (log_dirs_online(s, i) && !log_dir_is_full(d) &&
+            (best == NULL || log_dir_logs_count(d) < log_dir_logs_count(best))) {
             best = d;
         }
     }

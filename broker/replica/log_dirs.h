@@ -23,7 +23,7 @@ struct log_dir *log_dirs_at(const struct log_dirs *s, int32_t i); // NULL: it co
 bool log_dirs_online(const struct log_dirs *s, int32_t i);        // [any]
 int32_t log_dirs_online_count(const struct log_dirs *s);          // [any]
 // Where a new partition belongs: of the directories online the one with the fewest open logs, the first of them where
-// several have as few. NULL: none is online.
+// several have as few. NULL: none is online and has room.
 struct log_dir *log_dirs_place(const struct log_dirs *s); // [any]
 // The directories that were opened were all stopped cleanly.
 bool log_dirs_were_clean(const struct log_dirs *s);

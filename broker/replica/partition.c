@@ -190,7 +190,7 @@ struct log_dir *partition_directory(struct partition *p)
 
 bool partition_log_broken(enum err err)
 {
-    return err == ERR_IO || err == ERR_NO_SPACE || err == ERR_FAILED;
+    return err == ERR_IO || err == ERR_FAILED;
 }
 
 enum err partition_check_leader(const struct partition *p)
@@ -204,9 +204,17 @@ enum err partition_check_leader(const struct partition *p)
     return p->leader ? ERR_OK : ERR_NOT_LEADER;
 }
 
+enum err partition_check_reader(const struct partition *p)
+{
+    if (p->leader && !p->ended) {
+        return ERR_OK;
+    }
+    return p->failed && !p->ended ? ERR_FAILED : ERR_NOT_LEADER;
+}
+
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch)
 {
-    enum err err = partition_check_leader(p);
+    enum err err = partition_check_reader(p);
     if (err != ERR_OK || current_leader_epoch < 0) {
         return err;
     }

@@ -77,6 +77,8 @@ void partition_raise_watermark(struct partition *p, struct log *log, int64_t hig
                                struct wake_list *woken);
 // ERR_OK, NOT_LEADER, FAILED. The log is kept alive by the caller unless the partition has ended.
 enum err partition_check_leader(const struct partition *p);
+// The same for who only reads: a leader whose log has failed still serves what is safe (log_read says what that is).
+enum err partition_check_reader(const struct partition *p);
 // Those and FENCED_EPOCH, UNKNOWN_EPOCH. An epoch below zero means the client does not know one.
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch);
 

@@ -110,7 +110,7 @@ enum err partition_wait_bytes(struct partition *p, const struct partition_read *
         return ERR_NOT_LEADER;
     }
     mutex_lock(&p->state_mu);
-    enum err err = partition_check_leader(p);
+    enum err err = partition_check_reader(p);
     if (err == ERR_OK && partition_bound(p, log, r->isolation) != r->bound) {
         err = ERR_AGAIN;
     }
@@ -186,7 +186,7 @@ enum err partition_offsets_before(struct partition *p, int64_t timestamp, int32_
         return ERR_NOT_LEADER;
     }
     mutex_lock(&p->state_mu);
-    enum err err = partition_check_leader(p);
+    enum err err = partition_check_reader(p);
     int64_t end = p->high_watermark;
     mutex_unlock(&p->state_mu);
     if (err == ERR_OK) {

@@ -236,14 +236,14 @@ static struct partition *partition_known(struct replica_manager *m, const char *
 static enum err log_create_somewhere(struct replica_manager *m, const struct cluster_partition_state *s,
                                      const struct log_config *config, struct log **out)
 {
-    enum err err = ERR_FAILED;
+    enum err err = log_dirs_online_count(m->options.dirs) > 0 ? ERR_NO_SPACE : ERR_FAILED;
     struct log_dir *dir;
     while (err != ERR_OK && (dir = log_dirs_place(m->options.dirs)) != NULL) {
         err = log_create(dir, s->topic, s->partition, &s->topic_id, config, out);
         if (err == ERR_NO_MEMORY || err == ERR_AGAIN || err == ERR_EXISTS || err == ERR_INVALID) {
             break;
         }
-        if (err != ERR_OK) {
+        if (err != ERR_OK && err != ERR_NO_SPACE) {
             log_dir_fail(dir, err, s->topic, "making a log");
         }
     }
@@ -288,6 +288,9 @@ static enum err partition_open(struct replica_manager *m, const struct cluster_p
         return ERR_INVALID;
     }
     if (log_dir_state(partition_directory(*out)) == LOG_DIR_OFFLINE) {
+        if (s->leader != m->options.broker_id) {
+            partition_unlead(*out); // what is safe is read from the new leader now
+        }
         partition_unref(*out);
         return ERR_FAILED;
     }
@@ -474,9 +477,10 @@ static void round_checkpoint(void *ctx)
 {
     struct replica_manager *m = ctx;
     for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
-        enum err err =
-            log_dirs_online(m->options.dirs, i) ? log_dir_checkpoint(log_dirs_at(m->options.dirs, i)) : ERR_OK;
-        if (err != ERR_OK && err != ERR_FAILED) { // no descriptor or memory; a failure has said so itself
+        struct log_dir *dir = log_dirs_at(m->options.dirs, i);
+        bool writable = log_dirs_online(m->options.dirs, i) && !log_dir_is_full(dir);
+        enum err err = writable ? log_dir_checkpoint(dir) : ERR_OK;
+        if (err == ERR_AGAIN || err == ERR_NO_MEMORY) { // no descriptor or memory; a failure has said so itself
             log_warn("replica", "checkpoints of %s have to wait: %s", log_dirs_path(m->options.dirs, i), err_text(err));
         }
     }
@@ -488,6 +492,7 @@ static void round_sweep(void *ctx)
     for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
         if (log_dirs_online(m->options.dirs, i)) {
             log_dir_sweep(log_dirs_at(m->options.dirs, i), os_mono_us(m->options.os) / 1000);
+            log_dir_probe_space(log_dirs_at(m->options.dirs, i));
         }
     }
 }

@@ -230,6 +230,21 @@ static void test_failed_fsync_ends_service(void **state)
     scene_close(&s);
 }
 
+static enum err fetch_at(struct scene *s, int64_t offset)
+{
+    struct partition_read r = {.offset = offset,
+                               .current_leader_epoch = -1,
+                               .last_fetched_epoch = -1,
+                               .isolation = PARTITION_READ_UNCOMMITTED,
+                               .max_bytes = 1000};
+    enum err err = partition_fetch(s->partition, &r);
+    if (r.read.file != NULL) {
+        assert_true(r.read.len > 0);
+        log_file_unref(r.read.file);
+    }
+    return err;
+}
+
 static void test_failed_write_ends_service(void **state)
 {
     (void)state;
@@ -245,6 +260,34 @@ static void test_failed_write_ends_service(void **state)
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_FAILED);
     os.fail_from[TEST_OS_PWRITEV] = 0;
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_FAILED); // not before a restart with recovery
+    // What was acknowledged is still read; who asks for more is told why there is none.
+    assert_int_equal(fetch_at(&s, 0), ERR_OK);
+    assert_int_equal(fetch_at(&s, 1), ERR_FAILED);
+    scene_close(&s);
+}
+
+// A full disk is no failure: appends are refused until there is room.
+static void test_full_disk_ends_by_itself(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct test_os os;
+    struct log_append a;
+    int64_t ack;
+    test_os_init(&os);
+    scene_open(&s, &os.os, INT64_MAX);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    os.fail_errno = ENOSPC;
+    os.fail_from[TEST_OS_PWRITEV] = os.calls[TEST_OS_PWRITEV] + 1;
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_NO_SPACE);
+    os.fail_from[TEST_OS_PWRITEV] = 0;
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_NO_SPACE); // until somebody has looked
+    assert_int_equal(fetch_at(&s, 0), ERR_OK);
+    assert_int_equal(fetch_at(&s, 1), ERR_OK); // nothing yet
+    os.now_mono_us += INT64_C(60) * 1000 * 1000;
+    log_dir_probe_space(partition_directory(s.partition));
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    assert_int_equal(ack, 2);
     scene_close(&s);
 }
 
@@ -531,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_flush_is_waited_for),
         cmocka_unit_test(test_failed_fsync_ends_service),
         cmocka_unit_test(test_failed_write_ends_service),
+        cmocka_unit_test(test_full_disk_ends_by_itself),
         cmocka_unit_test(test_retention_without_a_descriptor_waits),
         cmocka_unit_test(test_offsets),
         cmocka_unit_test(test_appends_share_an_fsync),
