@@ -360,12 +360,6 @@ static enum err times_fill(struct broker_config *c)
     c->retention_ms = first_of_ms(c, "log.retention.ms", "log.retention.minutes", "log.retention.hours");
     c->flush_ms = integer_of(c, broker_config_value(c, "log.flush.interval.ms") ? "log.flush.interval.ms"
                                                                                 : "log.flush.scheduler.interval.ms");
-    if (c->timestamp_before_max_ms == INT64_MAX) {
-        c->timestamp_before_max_ms = c->timestamp_difference_max_ms;
-    }
-    if (c->timestamp_after_max_ms == INT64_MAX) {
-        c->timestamp_after_max_ms = c->timestamp_difference_max_ms;
-    }
     if (c->segment_ms < 1) {
         return fail(c, arena_printf(&c->arena, "log.roll.ms=%lld: allowed is 1 or more", (long long)c->segment_ms));
     }

@@ -56,7 +56,8 @@ struct broker_config {
     bool delete_topics;
     int32_t fetch_max_bytes;
     int32_t fetch_session_slots; // max.incremental.fetch.session.cache.slots
-    // Defaults of the topic configs, named as in struct topic_config; fall-backs (hours, minutes) are worked in.
+    // Defaults of the topic configs, named as in struct topic_config; fall-backs (hours, minutes) are worked in,
+    // but for those that may change at run time (log.message.timestamp.difference.max.ms).
     int32_t segment_bytes;
     int64_t segment_ms;
     int64_t segment_jitter_ms;
@@ -74,9 +75,9 @@ struct broker_config {
     int32_t max_message_bytes; // message.max.bytes
     int32_t min_insync_replicas;
     int64_t timestamp_difference_max_ms;
-    int64_t timestamp_before_max_ms; // at its default it is log.message.timestamp.difference.max.ms
-    int64_t timestamp_after_max_ms;  // likewise
-    bool timestamp_append_time;      // log.message.timestamp.type=LogAppendTime
+    int64_t timestamp_before_max_ms;
+    int64_t timestamp_after_max_ms;
+    bool timestamp_append_time; // log.message.timestamp.type=LogAppendTime
     bool preallocate;
     bool unclean_leader_election;
     bool message_downconversion;

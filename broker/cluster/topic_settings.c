@@ -122,12 +122,24 @@ static void defaults_set(struct cluster *c, const struct znode_config *entries, 
     }
 }
 
+// The older key for both directions stands in where the newer ones have Kafka's default (KIP-937).
+static void timestamps_fall_back(struct topic_config *d)
+{
+    if (d->timestamp_before_max_ms == INT64_MAX) {
+        d->timestamp_before_max_ms = d->timestamp_difference_max_ms;
+    }
+    if (d->timestamp_after_max_ms == INT64_MAX) {
+        d->timestamp_after_max_ms = d->timestamp_difference_max_ms;
+    }
+}
+
 static void defaults_work_out(struct cluster *c)
 {
     arena_reset(&c->topic_defaults_arena);
     c->topic_defaults = *c->options.topic_defaults;
     defaults_set(c, &c->cluster_settings.entries, "all brokers");
     defaults_set(c, &c->broker_settings.entries, "this broker");
+    timestamps_fall_back(&c->topic_defaults);
     struct topic_settings *s, *next;
     HASH_ITER (hh, c->settings, s, next) {
         settings_work_out(c, s);
@@ -158,6 +170,7 @@ void settings_init(struct cluster *c)
     arena_init(&c->cluster_settings.arena, SETTINGS_ARENA_LIMIT);
     arena_init(&c->topic_defaults_arena, SETTINGS_ARENA_LIMIT);
     c->topic_defaults = *c->options.topic_defaults;
+    timestamps_fall_back(&c->topic_defaults);
     c->changes.applied = c->changes.listed = -1;
 }
 

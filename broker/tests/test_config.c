@@ -246,16 +246,13 @@ static void test_fall_backs(void **state)
     struct broker_config c;
     assert_int_equal(load(&c,
                           "log.retention.hours=1\nlog.roll.hours=2\nlog.roll.jitter.hours=1\n"
-                          "log.flush.scheduler.interval.ms=5\nlog.message.timestamp.difference.max.ms=9\n"
-                          "log.message.timestamp.after.max.ms=4\n",
+                          "log.flush.scheduler.interval.ms=5\n",
                           NULL),
                      ERR_OK);
     assert_int_equal(c.retention_ms, 3600000);
     assert_int_equal(c.segment_ms, 7200000);
     assert_int_equal(c.segment_jitter_ms, 3600000);
     assert_int_equal(c.flush_ms, 5);
-    assert_int_equal(c.timestamp_before_max_ms, 9);
-    assert_int_equal(c.timestamp_after_max_ms, 4);
     broker_config_release(&c);
 
     assert_int_equal(load(&c,

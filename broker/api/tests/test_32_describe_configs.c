@@ -112,6 +112,33 @@ static void test_change_is_in_effect(void **state)
     api_rig_close(&rig);
 }
 
+static void assert_value(struct api_rig *rig, int fd, const char *key, const char *value)
+{
+    const struct describe_configs_response *out = describe(rig, fd, 4, 2, "t", key);
+    assert_int_equal(out->results[0].configs_count, 1);
+    assert_true(slice_equal(out->results[0].configs[0].value, slice_str(value)));
+}
+
+// The older key of brokers counts for a topic in both directions, until a newer one is set.
+static void test_older_timestamp_key(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    rig_create_topic(&rig, fd, "t", 1);
+    assert_value(&rig, fd, "message.timestamp.before.max.ms", "9223372036854775807");
+    alter(&rig, fd, 4, "", "log.message.timestamp.difference.max.ms", 0, "9");
+    alter(&rig, fd, 4, "", "log.message.timestamp.after.max.ms", 0, "4");
+    assert_value(&rig, fd, "message.timestamp.before.max.ms", "9");
+    assert_value(&rig, fd, "message.timestamp.after.max.ms", "4");
+    alter(&rig, fd, 4, "", "log.message.timestamp.difference.max.ms", 0, "5");
+    assert_value(&rig, fd, "message.timestamp.before.max.ms", "5");
+    alter(&rig, fd, 4, "", "log.message.timestamp.difference.max.ms", 1, NULL);
+    assert_value(&rig, fd, "message.timestamp.before.max.ms", "9223372036854775807");
+    api_rig_close(&rig);
+}
+
 static void test_replacing(void **state)
 {
     (void)state;
@@ -245,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_topic),
         cmocka_unit_test(test_broker),
         cmocka_unit_test(test_change_is_in_effect),
+        cmocka_unit_test(test_older_timestamp_key),
         cmocka_unit_test(test_replacing),
         cmocka_unit_test(test_logger),
         cmocka_unit_test(test_nothing),

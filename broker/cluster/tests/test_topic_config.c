@@ -191,10 +191,47 @@ static void test_value_texts_are_copies(void **state)
     }
 }
 
+// "<config>\t<value>\t= <what is shown>", or "! <refusal>" at the end.
+static void recorded_check(char *line, struct arena *a)
+{
+    struct topic_config c;
+    const char *why = NULL, *key = line;
+    char *value = strchr(line, '\t') + 1, *told = strchr(value, '\t') + 1;
+    value[-1] = told[-1] = '\0';
+    topic_config_init(&c);
+    enum err err = topic_config_set(&c, key, value, a, &why);
+    assert_int_equal(err, *told == '=' ? ERR_OK : ERR_INVALID);
+    assert_string_equal(err == ERR_OK ? topic_config_value(&c, topic_config_find(key), a) : why, told + 2);
+}
+
+// Each config with some thirty values, most of them odd.
+static void test_values_are_kafkas(void **state)
+{
+    (void)state;
+    char line[1024];
+    int checked = 0;
+    FILE *file = fopen("broker/cluster/tests/data/topic-config-values.tsv", "r");
+    assert_non_null(file);
+    struct arena a;
+    arena_init(&a, 1024 * 1024);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (*line != '#') {
+            line[strcspn(line, "\n")] = '\0';
+            recorded_check(line, &a);
+            arena_reset(&a);
+            checked++;
+        }
+    }
+    assert_true(checked > 1000);
+    arena_release(&a);
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_kafkas),
+        cmocka_unit_test(test_values_are_kafkas),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refusals_beyond_values),
         cmocka_unit_test(test_value_texts_are_copies),
