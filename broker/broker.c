@@ -24,7 +24,7 @@ struct broker {
     const struct os *os;
     struct pool *pool;
     struct log_dirs *dirs;
-    const char *tree_dir; // where the embedded tree of znodes lies
+    const char *tree_dir; // where the embedded tree of znodes lies; NULL with a ZooKeeper
     bool logs_clean;      // what lies in the directories needs no recovery
     struct replica_manager *replicas;
     struct loop **loops;
@@ -246,13 +246,29 @@ static enum err tree_find(struct broker *b)
     return ERR_OK;
 }
 
+// What an embedded tree left does not count for a broker whose tree is in ZooKeeper.
+static void tree_warn(const struct broker *b)
+{
+    for (int32_t i = 0; i < log_dirs_count(b->dirs); i++) {
+        const char *path = log_dirs_path(b->dirs, i);
+        if (log_dirs_online(b->dirs, i) && cluster_tree_exists(b->os, path)) {
+            log_warn("broker", "the znodes in %s (ottla-znodes.*) are not looked at, as zookeeper.connect is set",
+                     path);
+        }
+    }
+}
+
 static enum err directories_open(struct broker *b)
 {
     const struct broker_config *c = b->config;
     enum err e = log_dirs_open(b->os, c->log_dirs, c->log_dirs_count, &b->dirs); // says what is wrong itself
     if (e == ERR_OK) {
         b->logs_clean = log_dirs_were_clean(b->dirs);
-        e = tree_find(b);
+        if (c->zookeeper_connect != NULL) {
+            tree_warn(b);
+        } else {
+            e = tree_find(b);
+        }
     }
     return e;
 }

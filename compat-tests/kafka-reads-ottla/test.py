@@ -241,7 +241,7 @@ def serve_by_kafka(data_dir, partitions, archive, groups, work_dir):
     broker_id = int(meta["broker.id"])
     libraries = os.environ["KAFKA_LIBRARIES"]
     work_dir.mkdir()
-    zookeeper = brokers.ZooKeeper(libraries, work_dir)
+    zookeeper = brokers.ZooKeeper(work_dir)
     # No id: Kafka takes the one in meta.properties, also one that was generated.
     kafka = brokers.Kafka(libraries, work_dir, {"broker.id": -1, **INTERNAL_TOPICS}, data_dir,
                           zookeeper)

@@ -9,6 +9,7 @@ What always holds: every process is started here and ended here by its pid, list
 only, and writes its output to a file in its work folder.
 """
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -22,6 +23,9 @@ import wire
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 POLL_S = 0.02
+# Of a broker with a ZooKeeper: one that was killed is waited for that long by its next life.
+SESSION_MS = 2000
+ZOOKEEPER_PROGRAM = pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "zookeeper"
 
 
 class BrokerError(Exception):
@@ -99,7 +103,8 @@ def answers(bootstrap):
 
 
 class Ottla:
-    """The broker under test; `data_dir` is its log directory and survives stop and kill."""
+    """The broker under test; `data_dir` is its log directory and survives stop and kill. Where env
+    COMPAT_ZOOKEEPER names a ZooKeeper its cluster's metadata lie there, below a path of their own."""
 
     FORGETS_TOPICS_AT_START = False
 
@@ -118,6 +123,10 @@ class Ottla:
 
     def spawn(self):
         settings = {"listeners": "PLAINTEXT://" + self.bootstrap, "log.dirs": str(self.data_dir)}
+        if os.environ.get("COMPAT_ZOOKEEPER"):
+            place = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:12]
+            settings["zookeeper.connect"] = "%s/%s" % (os.environ["COMPAT_ZOOKEEPER"], place)
+            settings["zookeeper.session.timeout.ms"] = SESSION_MS
         settings.update(self.overrides)
         command = [self.binary]
         if self.in_file:
@@ -157,25 +166,17 @@ class Ottla:
 
 
 class ZooKeeper:
-    """One ZooKeeper from Kafka's own dependencies."""
+    """One ZooKeeper of Debian's package; what is in it survives `kill`."""
 
-    # Short ticks let the session of a killed broker end before its successor registers.
-    TICK_MS = 200
-
-    def __init__(self, libraries, work_dir):
-        self.libraries = libraries
-        self.work_dir = pathlib.Path(work_dir)
+    def __init__(self, work_dir):
+        self.work_dir = pathlib.Path(work_dir) / "zookeeper"
+        self.work_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.address = "127.0.0.1:%d" % self.port
-        self.process = Process("zookeeper", self.work_dir / "zookeeper.log")
+        self.process = Process("zookeeper", self.work_dir / "server.log")
 
     def start(self):
-        config = self.work_dir / "zookeeper.properties"
-        config.write_text("tickTime=%d\ndataDir=%s\nclientPort=%d\nclientPortAddress=127.0.0.1\n"
-                          "admin.enableServer=false\nmaxClientCnxns=0\n"
-                          % (self.TICK_MS, self.work_dir / "zookeeper", self.port))
-        self.process.spawn(java_command(self.libraries, self.work_dir, 128)
-                           + ["org.apache.zookeeper.server.ZooKeeperServerMain", str(config)])
+        self.process.spawn([str(ZOOKEEPER_PROGRAM), str(self.work_dir), str(self.port)])
         self.process.await_until(self.answers, START_TIMEOUT_S)
 
     def answers(self):
@@ -187,6 +188,9 @@ class ZooKeeper:
                 return b"Zookeeper version" in sock.recv(4096)
         except OSError:
             return False
+
+    def kill(self):
+        self.process.kill()
 
     def close(self):
         self.process.kill()
@@ -211,13 +215,15 @@ class Kafka:
     # It answers Metadata before its controller has told it which topics there are.
     FORGETS_TOPICS_AT_START = True
 
-    def __init__(self, libraries, work_dir, overrides=None, data_dir=None, zookeeper=None):
+    def __init__(self, libraries, work_dir, overrides=None, data_dir=None, zookeeper=None,
+                 chroot=""):
         self.libraries = libraries
         self.work_dir = pathlib.Path(work_dir)
         self.work_dir.mkdir(parents=True, exist_ok=True)
         self.data_dir = pathlib.Path(data_dir) if data_dir else self.work_dir / "data"
         self.overrides = dict(overrides or {})
-        self.zookeeper = zookeeper or ZooKeeper(libraries, self.work_dir)
+        self.zookeeper = zookeeper or ZooKeeper(self.work_dir)
+        self.chroot = chroot
         self.port = free_port()
         self.bootstrap = "127.0.0.1:%d" % self.port
         self.process = Process("kafka", self.work_dir / "broker.log")
@@ -229,8 +235,8 @@ class Kafka:
             "broker.id": self.BROKER_ID,
             "listeners": "PLAINTEXT://" + self.bootstrap,
             "log.dirs": self.data_dir,
-            "zookeeper.connect": self.zookeeper.address,
-            "zookeeper.session.timeout.ms": 2000,
+            "zookeeper.connect": self.zookeeper.address + self.chroot,
+            "zookeeper.session.timeout.ms": SESSION_MS,
         }
         settings.update(self.overrides)
         config = self.work_dir / "server.properties"
@@ -292,11 +298,16 @@ class External:
         pass
 
 
+def binary():
+    """The broker's program, as `run` chose it."""
+    return os.environ["OTTLA"]
+
+
 def from_environment(work_dir, overrides=None):
     """The broker under test, as `run` chose it: env COMPAT_BROKER, OTTLA, KAFKA_LIBRARIES."""
     if os.environ["COMPAT_BROKER"] == "kafka":
         return Kafka(os.environ["KAFKA_LIBRARIES"], work_dir, overrides)
-    return Ottla(os.environ["OTTLA"], work_dir, overrides)
+    return Ottla(binary(), work_dir, overrides)
 
 
 def empty_folder(path):

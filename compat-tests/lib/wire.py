@@ -18,6 +18,7 @@ API_DESCRIBE_GROUPS = 15
 API_VERSIONS = 18
 API_CREATE_TOPICS = 19
 API_DELETE_TOPICS = 20
+API_ALTER_CONFIGS = 33
 
 MAX_ANSWER_BYTES = 16 << 20
 
@@ -104,6 +105,16 @@ def delete_topic(bootstrap, topic, timeout_s=30):
     if count != 1 or answer[10:10 + name_size].decode() != topic:
         raise OSError("DeleteTopics answered for something else than " + topic)
     (error,) = struct.unpack(">h", answer[10 + name_size:12 + name_size])
+    return error
+
+
+def alter_cluster_configs(bootstrap, configs, timeout_s=10):
+    """AlterConfigs v0 of all brokers together, which confluent-kafka refuses: the error code."""
+    pairs = b"".join(_string(key) + _string(given) for key, given in configs.items())
+    body = (struct.pack(">ib", 1, 4) + _string("") + struct.pack(">i", len(configs)) + pairs
+            + struct.pack(">?", False))
+    answer = Reader(ask(bootstrap, API_ALTER_CONFIGS, 0, body, timeout_s))
+    _, _, error = answer.take("i"), answer.take("i"), answer.take("h")
     return error
 
 
