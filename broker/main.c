@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 enum {
     EXIT_USAGE = 2,
     SAME_SIGNAL_S = 1,
+    START_PATIENCE_S = 3, // for the end of a start that is told to stop
 };
 
 struct command_line {
@@ -164,10 +166,10 @@ static void *signal_await_again(void *arg)
     _exit(EXIT_FAILURE);
 }
 
-static void signal_await(sigset_t *stop)
+// number: the signal that has come already, or 0.
+static void signal_await(sigset_t *stop, int number)
 {
-    int number = 0;
-    while (sigwait(stop, &number) != 0) {
+    while (number == 0 && sigwait(stop, &number) != 0) {
     }
     log_info("main", "stopping: %s", strsignal(number));
     pthread_t again;
@@ -210,17 +212,58 @@ static void ready_print(const struct broker *b, const struct broker_config *conf
     fflush(stdout);
 }
 
+// A start may take long: a ZooKeeper that does not answer, many logs to be recovered. Told to stop meanwhile, the
+// broker is given a moment to come up and stop cleanly; else it ends as if it were killed, which it is made for.
+struct start_guard {
+    pthread_t thread;
+    bool runs;
+    sigset_t *stop;
+    atomic_int told; // the signal that came, 0 = none
+};
+
+static void *start_guard_run(void *arg)
+{
+    struct start_guard *g = arg;
+    int number = 0;
+    while (sigwait(g->stop, &number) != 0) {
+    }
+    atomic_store(&g->told, number);
+    sleep(START_PATIENCE_S);
+    log_error("main", "stopped before it was ready");
+    _exit(EXIT_FAILURE);
+}
+
+static void start_guard_begin(struct start_guard *g, sigset_t *stop)
+{
+    *g = (struct start_guard){.stop = stop};
+    g->runs = pthread_create(&g->thread, NULL, start_guard_run, g) == 0;
+}
+
+// The signal that has come meanwhile, or 0.
+static int start_guard_end(struct start_guard *g)
+{
+    if (g->runs) {
+        pthread_cancel(g->thread); // in sigwait, or in its sleep
+        pthread_join(g->thread, NULL);
+    }
+    return atomic_load(&g->told);
+}
+
 static int run(struct broker_config *config, sigset_t *stop)
 {
     struct broker *b;
-    if (broker_open(config, os_real(), &b) != ERR_OK) {
+    struct start_guard guard;
+    start_guard_begin(&guard, stop);
+    enum err opened = broker_open(config, os_real(), &b);
+    int told = start_guard_end(&guard);
+    if (opened != ERR_OK) {
         return EXIT_FAILURE;
     }
     ready_print(b, config);
-    int32_t told = config->warnings_count;
+    int32_t shown = config->warnings_count;
     broker_config_check_advertised(config); // asks the resolver, so it comes when the broker serves already
-    warnings_print(config, told);
-    signal_await(stop);
+    warnings_print(config, shown);
+    signal_await(stop, told);
     enum err e = broker_close(b);
     log_info("main", e == ERR_OK ? "stopped cleanly" : "stopped; logs will be recovered at the next start");
     return e == ERR_OK ? EXIT_SUCCESS : EXIT_FAILURE;

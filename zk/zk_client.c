@@ -409,6 +409,8 @@ static void client_turn(struct zk_client *c, int events)
     queue_run(c);
     library_wait(c);
     c->is_turning = false;
+    if (c->failure != ERR_OK && c->queue_count > 0) // callbacks have asked again
+        c->options.wake(c->options.wake_ctx);
 }
 
 static void client_dispatch(struct zk *zk)

@@ -113,6 +113,23 @@ class CommandLine(unittest.TestCase):
                 self.assertIn(word, lines[0])
 
 
+class Start(unittest.TestCase):
+    def test_told_to_stop_while_it_waits_for_a_zookeeper(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))  # takes the port, and does not listen
+            process = subprocess.Popen(
+                [OTTLA, "--override", f"log.dirs={folder}/data", "--override", "listeners=PLAINTEXT://127.0.0.1:0",
+                 "--override", f"zookeeper.connect=127.0.0.1:{nobody.getsockname()[1]}",
+                 "--override", "zookeeper.connection.timeout.ms=600000"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            while "[replica]" not in process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGTERM)
+            out, log = process.communicate(timeout=TIMEOUT_S)
+            self.assertEqual((process.returncode, out), (1, ""))
+            self.assertIn("ERROR [main] stopped before it was ready", log)
+
+
 class Life(unittest.TestCase):
     def setUp(self):
         self.temporary = tempfile.TemporaryDirectory(prefix="ottla main ")  # with a space

@@ -237,17 +237,38 @@ static void test_expiry(void **state)
     assert_int_equal(store_create(&f->s, "/e", "x", ZK_EPHEMERAL), ERR_OK);
 }
 
+struct asker {
+    struct zk *zk;
+    int wakes;
+    int left; // how often it asks once more
+};
+
+static void ask_again(void *ctx, const struct zk_result *result)
+{
+    struct asker *a = ctx;
+    assert_int_equal(result->err, ERR_TIMED_OUT);
+    if (a->left-- > 0)
+        zk_get(a->zk, "/", false, ask_again, a);
+}
+
+static void asker_wake(void *ctx)
+{
+    ((struct asker *)ctx)->wakes++;
+}
+
 static void test_no_server(void **state)
 {
     struct zk *zk = NULL;
     struct answer answers[2] = {0};
     struct store s = {.log = NULL};
+    struct asker asker = {.left = 3};
     const struct zk_client_options options = {.os = os_real(),
                                               .connect = "127.0.0.1:1",
                                               .session_timeout_ms = LONG_SESSION_MS,
                                               .connection_timeout_ms = 100,
                                               .max_in_flight = 1,
-                                              .wake = free};
+                                              .wake = asker_wake,
+                                              .wake_ctx = &asker};
     (void)state;
     assert_int_equal(zk_client_open(&options, &zk), ERR_OK);
     s.zk = zk;
@@ -261,6 +282,13 @@ static void test_no_server(void **state)
     assert_int_equal(answers[1].err, ERR_TIMED_OUT);
     for (int i = 0; i < 2; i++)
         answer_release(&answers[i]);
+    asker.zk = zk;
+    zk_get(zk, "/", false, ask_again, &asker);
+    while (asker.left >= 0) { // each time it asks again from its callback it is woken for that
+        assert_true(asker.wakes > 0);
+        asker.wakes = 0;
+        zk_dispatch(zk);
+    }
     zk_close(zk);
 }
 
