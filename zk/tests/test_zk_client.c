@@ -126,6 +126,29 @@ static void test_reconnect(void **state)
     assert_log(&f->s, "lost session\nup session\nchanged /e\n"); // the watch has lived through it
 }
 
+// The session goes on at another host when the one it was at is gone.
+static void test_several_hosts(void **state)
+{
+    struct fixture *f = *state;
+    char *connect = NULL;
+    int n = asprintf(&connect, "127.0.0.1:%d,%s", f->gate.port, f->direct);
+    assert_true(n > 0);
+    gate_set(&f->gate, GATE_CLOSED); // the close below waits for nobody
+    store_close(&f->s);
+    gate_set(&f->gate, GATE_OPEN);
+    store_open_client(&f->s, connect, LONG_SESSION_MS);
+    free(connect);
+    int64_t session = zk_session_id(f->s.zk);
+    assert_true(f->gate.client >= 0); // the first host is tried first (main)
+    assert_int_equal(store_create(&f->s, "/e", "x", ZK_EPHEMERAL), ERR_OK);
+    gate_set(&f->gate, GATE_CLOSED);
+    store_await_log(&f->s, "lost session\nup session\n");
+    struct answer a = store_exists(&f->s, "/e", false);
+    assert_int_equal(a.stat.ephemeral_owner, session);
+    assert_int_equal(zk_session_id(f->s.zk), session);
+    answer_release(&a);
+}
+
 // While it is away somebody changes what it watches.
 static void test_watches_of_a_lost_connection(void **state)
 {
@@ -357,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_reconnect, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_several_hosts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watches_of_a_lost_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resent_changes_were_done, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resent_changes_that_fail, setup, teardown),
@@ -366,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_operations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_nodes, setup, teardown),
     };
+    zoo_deterministic_conn_order(1);
     server_start(server_shared());
     int failed = behaviour_run(behaviour_setup) + cmocka_run_group_tests(tests, NULL, NULL);
     server_stop(server_shared());
