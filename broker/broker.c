@@ -438,6 +438,9 @@ static enum err cluster_join(struct broker *b)
             .rack = c->rack,
             .endpoints = b->endpoints,
             .endpoints_count = b->endpoints_count,
+            .inter_broker_listener = c->inter_broker_listener,
+            .pool = b->pool,
+            .controller_timeout_ms = c->controller_socket_timeout_ms,
             .num_partitions = c->num_partitions,
             .default_replication_factor = c->default_replication_factor,
             .delete_topics = c->delete_topics,
@@ -541,6 +544,10 @@ static void cluster_leave(struct broker *b)
 enum err broker_close(struct broker *b)
 {
     enum err e = ERR_OK;
+    if (b->background && b->config->controlled_shutdown) {
+        cluster_ask_leave(b->cluster, b->config->controlled_shutdown_max_retries,
+                          b->config->controlled_shutdown_retry_backoff_ms);
+    }
     listeners_close(b);
     cluster_leave(b);
     if (b->groups) {

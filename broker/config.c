@@ -40,6 +40,10 @@ static const struct binding bindings[] = {
     BIND("broker.id.generation.enable", broker_id_generation),
     BIND("reserved.broker.max.id", reserved_broker_max_id),
     BIND("zookeeper.session.timeout.ms", zookeeper_session_timeout_ms),
+    BIND("controlled.shutdown.enable", controlled_shutdown),
+    BIND("controlled.shutdown.max.retries", controlled_shutdown_max_retries),
+    BIND("controlled.shutdown.retry.backoff.ms", controlled_shutdown_retry_backoff_ms),
+    BIND("controller.socket.timeout.ms", controller_socket_timeout_ms),
     BIND("zookeeper.max.in.flight.requests", zookeeper_max_in_flight),
     BIND("num.network.threads", num_network_threads),
     BIND("num.io.threads", num_io_threads),
@@ -476,6 +480,7 @@ static enum err inter_broker_check(struct broker_config *c)
     const char *wanted = name ? name : broker_config_value(c, "security.inter.broker.protocol");
     for (int32_t i = 0; i < c->advertised_count; i++) {
         if (strcasecmp(c->advertised[i].name, wanted) == 0) {
+            c->inter_broker_listener = c->advertised[i].name;
             return ERR_OK;
         }
     }

@@ -38,6 +38,11 @@ struct broker_config {
     int32_t zookeeper_session_timeout_ms;
     int32_t zookeeper_connection_timeout_ms; // at its default the session timeout
     int32_t zookeeper_max_in_flight;
+    // The cluster.
+    bool controlled_shutdown; // controlled.shutdown.enable: others lead before this broker goes
+    int32_t controlled_shutdown_max_retries;
+    int64_t controlled_shutdown_retry_backoff_ms;
+    int32_t controller_socket_timeout_ms;
     // Threads and network.
     int32_t num_network_threads;
     int32_t num_io_threads;
@@ -123,6 +128,7 @@ struct broker_config {
     int32_t listeners_count;
     struct config_endpoint advertised[CONFIG_MAX_LISTENERS]; // a blank host has become this machine's name
     int32_t advertised_count;
+    const char *inter_broker_listener; // the advertised listener brokers use among themselves
     // What the operator should know. Each is one line.
     const char **warnings;
     int32_t warnings_count;

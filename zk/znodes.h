@@ -155,6 +155,8 @@ struct znode_partition_state {
     int32_t controller_epoch;      // of the controller that wrote it
     int32_t leader_recovery_state; // 0 recovered, 1 recovering after an unclean election (KIP-704); written when not 0
 };
+#define ZNODE_RECOVERED  0
+#define ZNODE_RECOVERING 1
 
 enum err znode_state_decode(struct slice data, struct arena *a, struct znode_partition_state *out) WARN_UNUSED;
 enum err znode_state_encode(const struct znode_partition_state *state, struct arena *a, struct slice *out) WARN_UNUSED;

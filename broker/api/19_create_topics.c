@@ -128,7 +128,9 @@ static bool fill_result(struct request *r, const struct cluster_job *job, int32_
     const struct topic_create *c = &job->creates[i];
     o->error_code = job->err == ERR_OK ? c->error_code : errmap_code(job->err);
     if (o->error_code != KAFKA_ERROR_NONE) {
-        const char *message = job->err == ERR_OK ? c->error_message : err_text(job->err);
+        const char *message = job->err == ERR_OK               ? c->error_message
+                              : job->err == ERR_NOT_CONTROLLER ? ""
+                                                               : err_text(job->err);
         o->error_message = message == NULL ? SLICE_NULL : slice_of(arena_strdup(&r->arena, message), strlen(message));
         return message == NULL || o->error_message.data != NULL;
     }

@@ -72,7 +72,9 @@ static bool fill_result(struct request *r, const struct cluster_job *job, const 
         o->error_code = KAFKA_ERROR_REQUEST_TIMED_OUT;
         return name != NULL;
     }
-    const char *message = job->err == ERR_OK ? t->error_message : err_text(job->err);
+    const char *message = job->err == ERR_OK               ? t->error_message
+                          : job->err == ERR_NOT_CONTROLLER ? NULL
+                                                           : err_text(job->err);
     const char *copy = message == NULL ? NULL : arena_strdup(&r->arena, message);
     o->error_code = job->err == ERR_OK ? t->error_code : errmap_code(job->err);
     o->error_message = copy == NULL ? SLICE_NULL : slice_str(copy);

@@ -18,6 +18,10 @@
     X(1, 0, 17, api_fetch, api_fetch_abort, API_CUT_SHORT)                                                             \
     X(2, 0, 9, api_list_offsets, api_list_offsets_abort, 0)                                                            \
     X(3, 0, 12, api_metadata, api_no_abort, 0)                                                                         \
+    X(4, 0, 7, api_leader_and_isr, topic_job_end, 0)                                                                   \
+    X(5, 0, 4, api_stop_replica, topic_job_end, 0)                                                                     \
+    X(6, 0, 8, api_update_metadata, topic_job_end, 0)                                                                  \
+    X(7, 0, 3, api_controlled_shutdown, topic_job_end, 0)                                                              \
     X(8, 0, 9, api_offset_commit, api_offset_commit_abort, API_CUT_SHORT)                                              \
     X(9, 0, 9, api_offset_fetch, topic_job_end, 0)                                                                     \
     X(10, 0, 6, api_find_coordinator, api_no_abort, 0)                                                                 \
@@ -40,8 +44,10 @@
     X(42, 0, 2, api_delete_groups, api_delete_groups_abort, API_CUT_SHORT)                                             \
     X(44, 0, 1, api_incremental_alter_configs, topic_job_end, 0)                                                       \
     X(47, 0, 0, api_offset_delete, group_request_abort, API_CUT_SHORT)                                                 \
+    X(56, 0, 3, api_alter_partition, topic_job_end, 0)                                                                 \
     X(60, 0, 1, api_describe_cluster, api_no_abort, 0)                                                                 \
-    X(61, 0, 0, api_describe_producers, api_no_abort, 0)
+    X(61, 0, 0, api_describe_producers, api_no_abort, 0)                                                               \
+    X(67, 0, 0, api_allocate_producer_ids, topic_job_end, 0)
 
 #define API_PROTOTYPES(key, first, last, handler, abort, flags)                                                        \
     enum api_step handler(struct request *r);                                                                          \

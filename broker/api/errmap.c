@@ -29,6 +29,10 @@ int16_t errmap_code(enum err e)
         return KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
     case ERR_NOT_ENOUGH_REPLICAS:
         return KAFKA_ERROR_NOT_ENOUGH_REPLICAS;
+    case ERR_NOT_CONTROLLER:
+        return KAFKA_ERROR_NOT_CONTROLLER;
+    case ERR_INELIGIBLE:
+        return KAFKA_ERROR_INELIGIBLE_REPLICA;
     case ERR_OUT_OF_RANGE:
         return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
     case ERR_NOT_FOUND:

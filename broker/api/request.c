@@ -314,6 +314,7 @@ static bool header_decode(struct request *r, struct reader *in)
 
 static bool body_decode(struct request *r, struct reader *in)
 {
+    r->body = slice_of(in->data + in->pos, reader_left(in));
     r->in = arena_alloc(&r->arena, message_struct_size(r->proto->request));
     r->out = arena_alloc(&r->arena, message_struct_size(r->proto->response));
     enum err e = r->in && r->out ? ERR_OK : ERR_NO_MEMORY;

@@ -95,6 +95,7 @@ struct request {
     int32_t correlation_id;
     struct slice client_id; // into the frame; never null
     struct arena arena;
+    struct slice body;               // of the frame: what `in` was decoded from
     void *in;                        // the decoded request struct
     void *out;                       // the response struct at its defaults
     const struct metadata *metadata; // one snapshot from start to end; request_refresh_metadata takes a newer one

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/logging.h"
 #include "broker/cluster/cluster_internal.h"
+#include "broker/cluster/controller_link.h"
 #include "broker/cluster/must.h"
 #include "zk/zk.h"
 
@@ -149,6 +150,9 @@ static void open_on_loop(struct cluster *c)
 {
     enum err err = registration_init(c);
     if (err == ERR_OK) {
+        err = isr_changes_init(c);
+    }
+    if (err == ERR_OK) {
         err = tree_open(c);
     }
     if (err == ERR_OK) {
@@ -160,8 +164,14 @@ static void open_on_loop(struct cluster *c)
 
 static void close_on_loop(struct cluster *c)
 {
-    jobs_fail_all(c, ERR_CLOSED);
+    if (c->controller != NULL) { // whoever has asked it is answered
+        cluster_step(c, &(struct controller_event){.type = CONTROLLER_EXPIRED});
+    }
     c->state = CLUSTER_CLOSED;
+    jobs_fail_all(c, ERR_CLOSED);
+    isr_changes_close(c);
+    controller_link_close(c);
+    control_clear(c);
     registration_release(c);
     tree_close(c);
     while (!LIST_EMPTY(&c->calls)) { // the tree has dropped them
@@ -173,10 +183,12 @@ static void close_on_loop(struct cluster *c)
 
 static void cluster_free(struct cluster *c)
 {
+    isr_changes_release(c);
     loop_free(c->loop);
     controller_free(c->controller);
     controller_effects_release(&c->effects);
     cluster_control_clear(c);
+    free(c->tells);
     settings_clear(c);
     for (int32_t i = 0; i < c->config_names_count; i++) {
         free(c->config_names[i]);
@@ -199,9 +211,16 @@ static struct cluster *cluster_new(const struct cluster_options *o)
     c->broker_id = o->broker_id;
     LIST_INIT(&c->calls);
     STAILQ_INIT(&c->answers);
+    STAILQ_INIT(&c->asked);
     STAILQ_INIT(&c->ops_waiting);
+    STAILQ_INIT(&c->isr_waiting);
+    STAILQ_INIT(&c->isr_sent);
+    atomic_init(&c->broker_epoch, -1);
     TAILQ_INIT(&c->queued);
     TAILQ_INIT(&c->settling);
+    TAILQ_INIT(&c->asking);
+    TAILQ_INIT(&c->controls);
+    c->control_epoch = -1;
     controller_effects_init(&c->effects);
     settings_init(c);
     mutex_init(&c->picture_mu, MUTEX_RANK_LEAF);
@@ -246,6 +265,9 @@ void cluster_close(struct cluster *c)
     c->stopping = true;
     mutex_unlock(&c->gate_mu);
     errand_do(c, close_on_loop);
+    if (c->options.pool != NULL) {
+        pool_drain(c->options.pool); // looks up names no more
+    }
     loop_stop(c->loop);
     cluster_free(c);
 }
@@ -263,6 +285,16 @@ const char *cluster_id(const struct cluster *c)
 int32_t cluster_broker_id(const struct cluster *c)
 {
     return c->broker_id;
+}
+
+int64_t cluster_broker_epoch(struct cluster *c)
+{
+    return atomic_load(&c->broker_epoch);
+}
+
+const char *cluster_inter_broker_listener(const struct cluster *c)
+{
+    return c->options.inter_broker_listener;
 }
 
 struct loop *cluster_loop(struct cluster *c)

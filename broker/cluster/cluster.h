@@ -9,6 +9,7 @@
 #define OTTLA_CLUSTER_CLUSTER_H
 
 #include "broker/cluster/config_alter.h"
+#include "broker/cluster/controller_request.h"
 #include "broker/cluster/metadata.h"
 #include "broker/cluster/topic_config.h"
 #include "broker/net/wait.h"
@@ -28,16 +29,54 @@ struct cluster_partition_state {
     int32_t partition;
     int32_t leader;
     int32_t leader_epoch;
-    int32_t partition_epoch; // version of the state znode
+    int32_t partition_epoch;  // version of the state znode
+    int32_t controller_epoch; // of the controller that wrote the state
     const int32_t *isr;
     int32_t isr_count;
-    const int32_t *replicas;
+    const int32_t *replicas; // with those that are being added and removed
     int32_t replicas_count;
+    const int32_t *adding; // by a reassignment
+    int32_t adding_count;
+    const int32_t *removing;
+    int32_t removing_count;
+    bool recovering; // the leader was elected uncleanly and has not said yet that it has recovered (KIP-704)
     bool is_new;
     const struct topic_config *config; // effective configs of the topic
 };
+
+// What a leader wants the in-sync replicas of a partition to be.
+struct cluster_isr_change {
+    const char *topic;
+    struct uuid topic_id;
+    int32_t partition;
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    const int32_t *isr;
+    int32_t isr_count;
+    bool recovering; // the leader has not recovered yet from an unclean election
+};
+
+// How that ended. ERR_OK: the rest says what holds now. ERR_FENCED_EPOCH: the leader epoch is an old one.
+// ERR_BAD_VERSION: the partition epoch is. ERR_NOT_FOUND: no such partition. ERR_INELIGIBLE: a replica may not join now
+// (its broker is not alive, or stops). ERR_INVALID: a recovering leader may not have others in sync. ERR_CLOSED: this
+// broker is leaving. Everything else is tried again and not answered.
+struct cluster_isr_answer {
+    const char *topic;
+    int32_t partition;
+    enum err err;
+    int32_t leader;
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    const int32_t *isr;
+    int32_t isr_count;
+    bool recovering;
+};
+
 struct cluster_hooks {
-    // This broker hosts the partition from now on, as leader (or follower). Not ERR_OK: the replica is offline.
+    // This broker hosts the partition from now on, as leader or follower. ERR_FENCED_EPOCH: this leader epoch is known
+    // already, or a newer one. ERR_NOT_FOUND: this broker is not among the replicas. ERR_INVALID: the log here is of
+    // another topic id. Everything else: the replica is offline (failed log directory). Where a leader is reached:
+    // metadata_broker_endpoint with cluster_inter_broker_listener.
     enum err (*partition_changed)(void *ctx, const struct cluster_partition_state *s);
     // This broker's replica goes away; with erase its data too.
     enum err (*partition_removed)(void *ctx, const char *topic, int32_t partition, bool erase);
@@ -45,6 +84,8 @@ struct cluster_hooks {
     void (*topic_deleted)(void *ctx, const char *topic, int32_t partitions_count);
     // These are the topic's effective configs from now on. May be NULL.
     void (*config_changed)(void *ctx, const char *topic, int32_t partition, const struct topic_config *config);
+    // The outcome of one cluster_alter_isr; everything in it is valid during the call. May be NULL.
+    void (*isr_answered)(void *ctx, const struct cluster_isr_answer *a);
     void *ctx;
 };
 
@@ -61,6 +102,9 @@ struct cluster_options {
     const char *rack;               // NULL = none
     const struct metadata_endpoint *endpoints; // advertised
     int32_t endpoints_count;
+    const char *inter_broker_listener; // by which brokers talk to each other; one of the endpoints
+    struct pool *pool;                 // looks up names of other brokers' hosts; NULL: all are in digits
+    int32_t controller_timeout_ms;     // controller.socket.timeout.ms: for one answer of another broker
     int32_t num_partitions;
     int32_t default_replication_factor;
     bool delete_topics;
@@ -76,6 +120,10 @@ struct cluster_options {
 // A registration with this id that is there already is waited for, as it may be that of this broker's last life: until
 // it goes, or for a little longer than a session lasts. ERR_LOCKED when another broker lives with this id.
 enum err cluster_open(const struct cluster_options *o, struct cluster **out) WARN_UNUSED;
+// Before cluster_close, while everything is still served: asks the controller, wherever it is, to have others lead what
+// this broker leads (controlled.shutdown.max.retries times, retry.backoff.ms apart), and returns when that is done or
+// given up. Not on a loop.
+void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms);
 // Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
 void cluster_close(struct cluster *c);
 
@@ -83,11 +131,20 @@ void cluster_close(struct cluster *c);
 bool cluster_tree_exists(const struct os *os, const char *dir);
 const char *cluster_id(const struct cluster *c);
 int32_t cluster_broker_id(const struct cluster *c);
+// czxid of this broker's registration: what it is called by to tell it from earlier and later lives. [any]
+int64_t cluster_broker_epoch(struct cluster *c);
+const char *cluster_inter_broker_listener(const struct cluster *c);
 struct loop *cluster_loop(struct cluster *c); // the control thread's
 // [control] A log directory of this broker has failed: the controller is to ask which partitions that concerns.
 void cluster_log_dir_failed(struct cluster *c);
 // The current picture, referenced for the caller. [any]
 const struct metadata *cluster_metadata(struct cluster *c);
+
+// Has the controller change the in-sync replicas of a partition this broker leads, by AlterPartition (or a direct call
+// when this broker is the controller), as often as it takes. Copied; the outcome comes by isr_answered on the control
+// thread, unless ERR_NO_MEMORY or ERR_CLOSED is answered here. At most one change of a partition may be under way.
+// [any]
+enum err cluster_alter_isr(struct cluster *c, const struct cluster_isr_change *change) WARN_UNUSED;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Jobs: topic creation, growth and deletion, configs, producer ids, offsets in the tree. A job is counted: the
@@ -98,12 +155,24 @@ const struct metadata *cluster_metadata(struct cluster *c);
 enum cluster_job_type {
     CLUSTER_CREATE_TOPICS,
     CLUSTER_DELETE_TOPICS,
-    CLUSTER_PRODUCER_IDS,
+    CLUSTER_PRODUCER_IDS, // for this broker, or for the one that `request` names
     CLUSTER_CONSUMER_OFFSETS_READ,
     CLUSTER_CONSUMER_OFFSETS_WRITE,
     CLUSTER_CREATE_PARTITIONS,
     CLUSTER_DESCRIBE_CONFIGS,
     CLUSTER_ALTER_CONFIGS, // over when the changes are in effect on this broker
+    CLUSTER_CONTROL,       // what a controller says to this broker
+    CLUSTER_ASK,           // `request` of the controller, if this broker is it
+};
+
+// LeaderAndIsr, StopReplica or UpdateMetadata.
+struct cluster_control {
+    int16_t key;
+    int16_t version;
+    struct slice body; // of the request; in the job's arena
+    bool erase;        // private: it has replicas deleted
+    void *request;     // private: decoded
+    void *response;    // out: the response struct, when the job's err is ERR_OK
 };
 
 struct topic_assignment {
@@ -169,6 +238,8 @@ struct consumer_offset {
     enum err err; // ERR_NOT_FOUND: nothing is kept for it
 };
 
+TAILQ_HEAD(cluster_job_list, cluster_job);
+
 struct cluster_job {
     enum cluster_job_type type;
     struct arena arena; // everything below lies in it
@@ -190,10 +261,14 @@ struct cluster_job {
     // CLUSTER_CONSUMER_OFFSETS_*
     struct consumer_offset *consumer_offsets;
     int32_t consumer_offsets_count;
-    enum err err; // of the whole job: OK, CLOSED, IO, ...
+    struct cluster_control control;
+    struct controller_request request; // of ASK; its `arena` is the job's
+    enum err err;                      // of the whole job: OK, CLOSED, IO, ...
     // private
     struct mailbox_item item;
     TAILQ_ENTRY(cluster_job) entry;
+    struct cluster_job_list *list; // that it is in; NULL = none
+    void (*on_done)(struct cluster *c, struct cluster_job *j);
     struct cluster *cluster;
     struct job_work *work; // of the control thread, in the arena
     struct mutex mu;       // leaf: done, link
@@ -202,6 +277,7 @@ struct cluster_job {
     atomic_int refs;
 };
 
+#define JOB_OF_THIS_BROKER (-1) // request.broker, as a new job has it
 enum err cluster_job_new(enum cluster_job_type type, struct cluster_job **out) WARN_UNUSED;
 void cluster_job_ref(struct cluster_job *j);
 void cluster_job_unref(struct cluster_job *j);

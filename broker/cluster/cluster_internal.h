@@ -11,6 +11,7 @@
 #include "broker/cluster/controller.h"
 #include "broker/cluster/metadata_builder.h"
 #include "broker/net/fd_watch.h"
+#include "protocol/protocol.h"
 
 #define CLUSTER_MAX_CALLS 10000 // operations on the tree in flight at once, of the start or of the controller
 
@@ -72,10 +73,19 @@ struct cluster_answer {
     struct controller_event event;
     char *topic;
     int32_t *partitions;
-    enum err *errs;
+    int16_t *codes;
 };
 
-TAILQ_HEAD(cluster_job_list, cluster_job);
+STAILQ_HEAD(isr_change_list, isr_change);
+
+// This broker asks for leave (cluster_leave.c).
+struct leaving {
+    struct mailbox_item item;
+    struct timer timer;
+    int32_t tries_left;
+    int64_t backoff_ms;
+    bool done; // under gate_mu
+};
 
 enum cluster_state {
     CLUSTER_OPENING,
@@ -111,10 +121,10 @@ struct cluster {
     int32_t ops_in_flight;
     STAILQ_HEAD(, cluster_op) ops_waiting; // for their turn, in order
     STAILQ_HEAD(, cluster_answer) answers;
+    STAILQ_HEAD(, controller_request) asked; // requests for the controller that came up while it was stepping
     bool stepping;
     bool is_controller;
-    bool ready_after_publish;
-    struct metadata_builder *builder; // of the picture to be published after this step; NULL: nothing has changed
+    bool is_ready; // told in this step
     struct topic_settings *settings;
     struct broker_settings broker_settings;  // of this broker
     struct broker_settings cluster_settings; // of all
@@ -125,6 +135,28 @@ struct cluster {
     struct cluster_job_list queued;
     struct cluster_job *writing;
     struct cluster_job_list settling;
+    struct cluster_job_list asking; // requests of the controller that it has not answered yet
+    // What controllers say to this broker: the first is at work when `control_busy`.
+    struct cluster_job_list controls;
+    bool control_busy;
+    int32_t control_reads; // configs it still waits for
+    int32_t control_epoch; // of the latest controller heard of
+    // What this controller says: lines to other brokers, and effects of the step at work not sent yet.
+    struct control_line *lines; // uthash by broker
+    const struct controller_effect **tells;
+    int32_t tells_count, tells_capacity;
+    // Changes of in-sync replicas that partitions led here wait for.
+    struct isr_change_list isr_waiting;
+    struct isr_change_list isr_sent;
+    struct controller_request isr_request; // of those
+    struct arena isr_arena;
+    struct leaving leave;
+    // The line to the controller (controller_link.c); NULL = none is made.
+    struct peer *link;
+    int32_t link_correlation_id;
+    struct timer isr_retry;
+    // Any thread.
+    _Atomic int64_t broker_epoch;
     // Locked.
     struct mutex picture_mu; // leaf
     const struct metadata *picture;
@@ -172,6 +204,10 @@ void cluster_start(struct cluster *c);
 
 // Steps the controller and carries out what it says; answers that come of it are fed back.
 void cluster_step(struct cluster *c, const struct controller_event *e);
+// Lets the controller have what has come up (answers, requests), now or after the event at work.
+void cluster_run(struct cluster *c);
+// Hands the controller a request, likewise.
+void cluster_ask(struct cluster *c, struct controller_request *r);
 void cluster_control_clear(struct cluster *c); // drops what waits
 
 // ---- topic_settings.c ----
@@ -179,6 +215,8 @@ void cluster_control_clear(struct cluster *c); // drops what waits
 // Replaces the topic's entries: the defaults with these on top. Entries nobody can read are skipped with a warning.
 void settings_put(struct cluster *c, const char *topic, const struct znode_config *entries);
 void settings_remove(struct cluster *c, const char *topic);
+// Whether the topic's entries, or that there are none, are known.
+bool settings_known(const struct cluster *c, const char *topic);
 // The defaults when the topic has none of its own.
 const struct topic_config *settings_find(const struct cluster *c, const char *topic);
 const struct znode_config *settings_entries(const struct cluster *c, const char *topic);
@@ -198,8 +236,46 @@ void config_changes_read(struct cluster *c);
 // The session is gone, and with it what was on its way.
 void config_changes_expired(struct cluster *c);
 
+// ---- control_receive.c, control_metadata.c ----
+
+// Takes a job of CLUSTER_CONTROL in its turn.
+void control_receive(struct cluster *c, struct cluster_job *j);
+// The code in which a request is refused; NONE: it is taken, and its controller is the latest known.
+int16_t control_sender_check(struct cluster *c, int32_t controller_epoch, int64_t broker_epoch);
+// Carries out an UpdateMetadata.
+void control_metadata(struct cluster *c, struct cluster_job *j);
+
+// ---- control_send.c ----
+
+// Takes an effect that says something to a broker; it leaves with others at control_flush, or earlier.
+void control_tell(struct cluster *c, const struct controller_effect *e);
+void control_flush(struct cluster *c);
+void control_broker_joined(struct cluster *c, const struct controller_effect *e);
+void control_broker_left(struct cluster *c, int32_t broker);
+// No controller any more: nothing is said to anybody.
+void control_clear(struct cluster *c);
+
+// ---- isr_changes.c ----
+
+enum err isr_changes_init(struct cluster *c) WARN_UNUSED;
+// Sends what waits, if there is a controller to send it to.
+void isr_changes_send(struct cluster *c);
+// The controller has answered what was sent.
+void isr_changes_answered(struct cluster *c, struct controller_request *r);
+// Nobody will answer any more: all are told ERR_CLOSED.
+void isr_changes_close(struct cluster *c);
+void isr_changes_release(struct cluster *c);
+
 // ---- jobs.c ----
 
+// Moves the job from the list it is in to another one (NULL = none).
+void job_list(struct cluster_job *j, struct cluster_job_list *list);
+// One of this broker's own, on the control thread.
+struct cluster_job *job_new_own(struct cluster *c, enum cluster_job_type type);
+// Has the controller answer a job of CLUSTER_ASK. [control]
+void job_ask(struct cluster *c, struct cluster_job *j);
+// It has.
+void job_answered(struct cluster *c, struct controller_request *r);
 // The job that writes has written: it settles when the picture shows it, and the next one has its turn.
 void job_written(struct cluster *c, struct cluster_job *j);
 // Its requester is woken. Not while operations of it are on their way, except when all jobs are failed.

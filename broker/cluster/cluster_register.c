@@ -114,6 +114,7 @@ static void looked(struct cluster *c, void *arg, int32_t session, const struct z
     } else if (r->err != ERR_OK) {
         registration_done(c, r->err);
     } else if (owner == zk_session_id(c->zk)) {
+        atomic_store(&c->broker_epoch, r->stat.czxid);
         registration_done(c, ERR_OK);
     } else if (owner == c->registration.last_session && owner != 0) {
         zk_delete(c->zk, r->path, r->stat.version, cluster_call_done, cluster_call_new(c, deleted, NULL, c->session));
@@ -143,6 +144,7 @@ static void claimed(struct cluster *c, void *arg, int32_t session, const struct 
     }
     if (r->err == ERR_OK) {
         c->registration.last_session = zk_session_id(c->zk);
+        atomic_store(&c->broker_epoch, r->stat.czxid);
     }
     registration_done(c, r->err);
 }

@@ -46,7 +46,7 @@ static void controller_begin(struct cluster *c)
     c->controller = controller_new(
         &(struct controller_options){.broker_id = c->broker_id, .delete_topics = c->options.delete_topics});
     cluster_publish(c, metadata_builder_finish(metadata_builder_new(NULL, c->id)));
-    cluster_step(c, &(struct controller_event){.type = CONTROLLER_START});
+    cluster_step(c, &(struct controller_event){.type = CONTROLLER_START, .session_id = zk_session_id(c->zk)});
 }
 
 // ---------------------------------------------------------------------------------------------------------------

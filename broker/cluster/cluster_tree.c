@@ -59,7 +59,7 @@ static void tree_rejoined(struct cluster *c, enum err err)
         return;
     }
     log_info("cluster", "broker %d has joined the cluster again", c->broker_id);
-    cluster_step(c, &(struct controller_event){.type = CONTROLLER_START});
+    cluster_step(c, &(struct controller_event){.type = CONTROLLER_START, .session_id = zk_session_id(c->zk)});
     config_changes_read(c);
 }
 

@@ -8,17 +8,35 @@
 #include "base/assert.h"
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
+#include "protocol/protocol.h"
 
 #define EFFECTS_ARENA_LIMIT ((size_t)1 << 32)
 
 struct controller *controller_new(const struct controller_options *o)
 {
     struct controller *c = must_alloc(sizeof *c);
+    c->options = *o;
     c->broker_id = o->broker_id;
-    c->delete_topics = o->delete_topics;
     c->seen_controller = -1;
     c->first_token = 1;
+    STAILQ_INIT(&c->requests);
     return c;
+}
+
+// Everything of one term as controller.
+static void controller_forget(struct controller *c)
+{
+    model_clear(c);
+    names_clear(c);
+    works_clear(c);
+    for (int32_t i = 0; i < c->found_count; i++) {
+        broker_free(c->found[i]);
+    }
+    c->found_count = c->gone_count = 0;
+    c->claim_czxid = 0;
+    c->fenced = c->ready = c->request_last = false;
+    c->want_controller = c->want_brokers = c->want_topics = c->want_growth = c->want_states = false;
+    c->want_log_dirs = c->want_failures = c->want_elections = c->want_deletions = c->want_erased = false;
 }
 
 void controller_free(struct controller *c)
@@ -26,12 +44,22 @@ void controller_free(struct controller *c)
     if (c == NULL) {
         return;
     }
-    model_clear(c);
-    names_clear(c);
+    controller_forget(c);
+    model_forget_retired(c);
     free(c->brokers);
+    free(c->retired);
+    free(c->found);
+    free(c->gone);
+    free(c->works);
     free(c->names);
     free(c->ops);
     free(c);
+}
+
+int64_t controller_broker_epoch(const struct controller *c, int32_t broker)
+{
+    const struct controller_broker *b = model_broker_find(c, broker);
+    return b == NULL ? -1 : b->epoch;
 }
 
 void controller_effects_init(struct controller_effects *e)
@@ -141,43 +169,41 @@ void batch_end(struct step *s)
     }
 }
 
+// Whoever waits for this controller looks for another one.
+static void controller_resign(struct step *s)
+{
+    requests_refuse(s);
+    if (s->c->state == CONTROLLER_IS_LOADING || s->c->state == CONTROLLER_IS_ACTIVE) {
+        effect_add(s, CONTROLLER_RESIGNED);
+    }
+    controller_forget(s->c);
+}
+
 void controller_fail(struct step *s, enum err err)
 {
     if (s->c->state == CONTROLLER_IS_FAILED) {
         return;
     }
+    const char *what = s->c->phase == NULL ? "" : s->c->phase->what;
+    controller_resign(s);
     s->c->state = CONTROLLER_IS_FAILED;
     struct controller_effect *e = effect_add(s, CONTROLLER_HAS_FAILED);
     e->err = err;
-    e->what = s->c->phase == NULL ? "" : s->c->phase->what;
-}
-
-// Everything of one term as controller.
-static void controller_forget(struct controller *c)
-{
-    c->fenced = false;
-    c->ready = false;
-    model_clear(c);
-    names_clear(c);
-    c->want_topics = c->want_growth = c->want_deletions = c->want_elections = c->want_log_dirs = false;
-}
-
-// Another controller has been elected: see who it is.
-static void controller_resign(struct step *s)
-{
-    controller_forget(s->c);
-    controller_elect(s);
+    e->what = what;
 }
 
 static void on_result(struct step *s, const struct controller_event *e)
 {
     struct controller *c = s->c;
-    ASSERT(e->token >= c->first_token && e->token < c->first_token + (uint64_t)c->ops_count && c->ops_left > 0);
+    if (e->token < c->first_token || e->result->err == ERR_CLOSED) {
+        return; // of a session that is gone; CONTROLLER_EXPIRED has been or will be
+    }
+    ASSERT(e->token < c->first_token + (uint64_t)c->ops_count && c->ops_left > 0);
     const struct batch_op op = c->ops[e->token - c->first_token];
     c->ops_left--;
-    if (e->result->err == ERR_IO || e->result->err == ERR_NO_SPACE || e->result->err == ERR_CLOSED) {
+    if (e->result->err == ERR_IO || e->result->err == ERR_NO_SPACE) {
         controller_fail(s, e->result->err);
-    } else if (op.guarded && e->result->err == ERR_BAD_VERSION && e->result->failed_op == 0) {
+    } else if (op.guarded && e->result->err != ERR_OK && e->result->failed_op == 0) {
         c->fenced = true;
     } else if (c->state != CONTROLLER_IS_FAILED) {
         c->phase->on_result(s, &op, e->result);
@@ -185,8 +211,9 @@ static void on_result(struct step *s, const struct controller_event *e)
     if (c->ops_left > 0 || c->state == CONTROLLER_IS_FAILED) {
         return;
     }
-    if (c->fenced) {
+    if (c->fenced) { // another controller has been elected: see who it is
         controller_resign(s);
+        controller_elect(s);
     } else {
         c->phase->on_done(s);
     }
@@ -270,6 +297,11 @@ static void epoch_result(struct step *s, const struct batch_op *op, const struct
 
 static void epoch_done(struct step *s)
 {
+    if (s->c->claimed) {
+        s->c->state = CONTROLLER_IS_LOADING;
+        load_begin(s);
+        return;
+    }
     if (!s->c->missing) {
         claim_begin(s);
         return;
@@ -293,6 +325,10 @@ static void elect_result(struct step *s, const struct batch_op *op, const struct
         controller_fail(s, err);
         return;
     }
+    if (s->c->session_id != 0 && r->stat.ephemeral_owner == s->c->session_id && found.broker_id == s->c->broker_id) {
+        s->c->claimed = true; // the claim was granted, and only its outcome was lost with a connection
+        return;
+    }
     s->c->state = CONTROLLER_IS_STANDBY;
     s->c->seen_controller = found.broker_id;
 }
@@ -313,45 +349,116 @@ static const struct batch_phase elect_phase = {"reading /controller", elect_resu
 void controller_elect(struct step *s)
 {
     s->c->state = CONTROLLER_IS_ELECTING;
+    s->c->claimed = false;
     batch_begin(s, &elect_phase);
     batch_get(s, ZNODE_CONTROLLER, true, (struct batch_op){0});
     batch_end(s);
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// Tasks and events
+static void check_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
+{
+    (void)op;
+    struct znode_controller found;
+    s->c->missing = r->err != ERR_OK || znode_controller_decode(r->data, &s->out->arena, &found) != ERR_OK ||
+                    found.broker_id != s->c->broker_id ||
+                    (s->c->claim_czxid != 0 && s->c->claim_czxid != r->stat.czxid);
+    s->c->claim_czxid = r->stat.czxid;
+}
 
-// Topics come before deletions, so that a mark is never taken for that of an unknown topic.
+static void check_done(struct step *s)
+{
+    if (s->c->missing) {
+        controller_resign(s);
+        controller_elect(s);
+    } else {
+        s->c->checked(s);
+    }
+}
+
+static const struct batch_phase check_phase = {"looking at /controller", check_result, check_done};
+
+void controller_check(struct step *s, void (*next)(struct step *s))
+{
+    s->c->checked = next;
+    batch_begin(s, &check_phase);
+    batch_get(s, ZNODE_CONTROLLER, true, (struct batch_op){0});
+    batch_end(s);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Tasks
+
+static bool take(bool *want)
+{
+    bool wanted = *want;
+    *want = false;
+    return wanted;
+}
+
+// Topics come before deletions, so that a mark is never taken for that of an unknown topic. False: nothing waits.
+static bool task_begin(struct step *s)
+{
+    struct controller *c = s->c;
+    if (take(&c->want_controller)) {
+        controller_check(s, controller_next);
+    } else if (take(&c->want_brokers)) {
+        brokers_begin(s);
+    } else if (take(&c->want_topics)) {
+        topics_begin(s);
+    } else if (take(&c->want_growth)) {
+        growth_begin(s);
+    } else if (take(&c->want_states)) {
+        create_begin(s);
+    } else if (take(&c->want_log_dirs)) {
+        log_dirs_begin(s);
+    } else if (take(&c->want_failures)) {
+        failures_begin(s);
+    } else if (take(&c->want_elections)) {
+        elections_begin(s);
+    } else if (take(&c->want_deletions)) {
+        deletions_begin(s);
+    } else if (take(&c->want_erased)) {
+        erased_begin(s);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// A request has its turn after every other task, so that neither kind keeps the other waiting for ever.
 void controller_next(struct step *s)
 {
     struct controller *c = s->c;
     c->state = CONTROLLER_IS_ACTIVE;
     c->phase = NULL;
-    if (c->want_topics) {
-        c->want_topics = false;
-        topics_begin(s);
-    } else if (c->want_growth) {
-        c->want_growth = false;
-        growth_begin(s);
-    } else if (c->want_log_dirs) {
-        c->want_log_dirs = false;
-        log_dirs_begin(s);
-    } else if (c->want_elections) {
-        c->want_elections = false;
-        elections_begin(s);
-    } else if (c->want_deletions) {
-        c->want_deletions = false;
-        deletions_begin(s);
-    } else if (!c->ready) {
+    if (!c->request_last && !STAILQ_EMPTY(&c->requests) && c->ready) {
+        c->request_last = true;
+        request_begin(s);
+        return;
+    }
+    c->request_last = false;
+    if (task_begin(s)) {
+        return;
+    }
+    if (!c->ready) {
         c->ready = true;
         effect_add(s, CONTROLLER_READY);
     }
+    if (!STAILQ_EMPTY(&c->requests)) {
+        c->request_last = true;
+        request_begin(s);
+    }
 }
 
-static bool is_idle(const struct controller *c)
+static void controller_wake(struct step *s)
 {
-    return c->state == CONTROLLER_IS_ACTIVE && c->phase == NULL;
+    if (s->c->state == CONTROLLER_IS_ACTIVE && s->c->phase == NULL) {
+        controller_next(s);
+    }
 }
+
+// ---------------------------------------------------------------------------------------------------------------
+// Events
 
 static void on_watch(struct step *s, const char *path)
 {
@@ -359,64 +466,98 @@ static void on_watch(struct step *s, const char *path)
     if (strcmp(path, ZNODE_CONTROLLER) == 0) {
         if (c->state == CONTROLLER_IS_STANDBY) {
             controller_elect(s);
+            return;
         }
-        return;
+        c->want_controller = true;
     }
     char name[ZNODE_NAME_MAX_BYTES + 1];
+    int32_t broker;
     struct controller_topic *t = znode_parse_topic(path, name) ? model_topic_find(c, name) : NULL;
     if (t != NULL) {
         t->changed = c->want_growth = true;
     }
+    c->want_brokers = c->want_brokers || strcmp(path, ZNODE_BROKER_IDS) == 0 || znode_parse_broker(path, &broker);
     c->want_topics = c->want_topics || strcmp(path, ZNODE_TOPICS) == 0;
     c->want_deletions = c->want_deletions || strcmp(path, ZNODE_DELETE_TOPICS) == 0;
     c->want_log_dirs = c->want_log_dirs || strcmp(path, ZNODE_LOG_DIR_EVENTS) == 0;
-    if (is_idle(c)) {
-        controller_next(s);
+    controller_wake(s);
+}
+
+// Only a failed log directory says something: that a broker knows of it already, or more than it is told, is no news.
+static void leaders_answer(struct step *s, struct controller_topic *t, const struct controller_event *e)
+{
+    for (int32_t i = 0; i < e->partitions_count; i++) {
+        struct controller_partition *p = topic_partition(t, e->partitions[i]);
+        int32_t at = p == NULL ? -1 : partition_replica_at(p, e->broker);
+        if (at < 0) {
+            continue; // it has none, or none any more
+        }
+        if (e->codes[i] == KAFKA_ERROR_NONE) {
+            p->replica_states[at] = REPLICA_FINE;
+        } else if (e->codes[i] == KAFKA_ERROR_KAFKA_STORAGE_ERROR && p->replica_states[at] == REPLICA_FINE) {
+            p->replica_states[at] = REPLICA_FAILS;
+            s->c->want_failures = true;
+        }
     }
 }
 
 static void on_answer(struct step *s, const struct controller_event *e)
 {
     struct controller *c = s->c;
-    struct controller_topic *t = model_topic_find(c, e->topic);
-    if (t == NULL || !uuid_equal(&t->id, &e->topic_id)) {
+    struct controller_topic *t =
+        e->topic == NULL ? model_topic_find_id(c, &e->topic_id) : model_topic_find(c, e->topic);
+    if (t == NULL) {
         return; // of a topic that is gone
     }
     if (e->stopped) {
         deletions_answer(s, t, e);
-        return;
+    } else {
+        leaders_answer(s, t, e);
     }
-    bool failed = false;
-    for (int32_t i = 0; i < e->partitions_count; i++) {
-        struct controller_partition *p = &t->partitions[e->partitions[i]];
-        for (int32_t k = 0; e->errs[i] != ERR_OK && k < p->replicas_count; k++) {
-            if (p->replicas[k] == e->broker && !p->failed[k]) {
-                p->failed[k] = failed = true;
-            }
-        }
-    }
-    if (failed) {
-        c->want_elections = true;
-        tell_metadata(s, t, false); // a replica is offline now, whoever leads
-    }
-    if (is_idle(c) && c->want_elections) {
-        controller_next(s);
+    controller_wake(s);
+}
+
+static void on_behind(struct step *s, int32_t broker)
+{
+    struct controller_broker *b = model_broker_find(s->c, broker);
+    if (b != NULL) {
+        b->behind = s->c->want_brokers = true;
+        controller_wake(s);
     }
 }
 
-static void on_expired(struct controller *c)
+static void on_asked(struct step *s, struct controller_request *r)
 {
-    controller_forget(c);
+    STAILQ_INSERT_TAIL(&s->c->requests, r, entry);
+    if (s->c->state == CONTROLLER_IS_LOADING || s->c->state == CONTROLLER_IS_ACTIVE) {
+        controller_wake(s);
+    } else {
+        requests_refuse(s);
+    }
+}
+
+// Outcomes of what is under way are of no use any more, if they come at all.
+static void on_expired(struct step *s)
+{
+    struct controller *c = s->c;
+    if (c->state == CONTROLLER_IS_FAILED) {
+        return;
+    }
+    controller_resign(s);
     c->state = CONTROLLER_IS_STANDBY;
-    c->ops_left = 0; // no outcome comes any more
+    c->first_token += (uint64_t)c->ops_count;
+    c->ops_count = c->ops_left = 0;
+    c->phase = NULL;
 }
 
 void controller_step(struct controller *c, const struct controller_event *event, int64_t now_ms,
                      struct controller_effects *out)
 {
     struct step s = {.c = c, .out = out, .now_ms = now_ms};
+    model_forget_retired(c);
     switch (event->type) {
     case CONTROLLER_START:
+        c->session_id = event->session_id;
         controller_elect(&s);
         break;
     case CONTROLLER_RESULT:
@@ -428,8 +569,14 @@ void controller_step(struct controller *c, const struct controller_event *event,
     case CONTROLLER_ANSWER:
         on_answer(&s, event);
         break;
+    case CONTROLLER_BEHIND:
+        on_behind(&s, event->broker);
+        break;
+    case CONTROLLER_ASKED:
+        on_asked(&s, event->request);
+        break;
     case CONTROLLER_EXPIRED:
-        on_expired(c);
+        on_expired(&s);
         break;
     }
 }

@@ -2,9 +2,7 @@
 //
 // Topics that appear in /brokers/topics, and the first states of their partitions: `partitions`, `partitions/<p>` and
 // `state` in three rounds, as Kafka writes them. A topic whose creation was cut off is found by what it lacks and gets
-// the rest.
-#include <stdlib.h>
-
+// the rest; a partition none of whose replicas lives gets its state when one does.
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
 
@@ -37,51 +35,70 @@ static struct znode_partition_state first_state(struct step *s, const struct con
 
 static void create_finish(struct step *s)
 {
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, s->c->topics, t, next) {
-        if (t->touched) {
-            tell_leader_and_isr(s, t, true, true);
-        }
-    }
-    HASH_ITER (hh, s->c->topics, t, next) {
-        if (t->touched) {
-            tell_metadata(s, t, false);
-        }
-    }
+    works_tell_states(s, TELL_NEW);
     controller_next(s);
+}
+
+static void read_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
+{
+    struct znode_partition_state found;
+    enum err err = r->err != ERR_OK ? r->err : znode_state_decode(r->data, &s->out->arena, &found);
+    if (err != ERR_OK) {
+        controller_fail(s, err);
+        return;
+    }
+    partition_set_state(s->c->works[op->at].partition, &found, r->stat.version);
+    s->c->works[op->at].state = WORK_WRITTEN;
+}
+
+static const struct batch_phase read_phase = {"reading partition states that were there already", read_result,
+                                              create_finish};
+
+// A state that was there already is one this controller has written before a connection was lost.
+static void states_done(struct step *s)
+{
+    struct controller *c = s->c;
+    batch_begin(s, &read_phase);
+    for (int32_t i = 0; i < c->works_count; i++) {
+        if (c->works[i].state == WORK_STALE) {
+            struct znode_path path = znode_path_state(c->works[i].topic->name, c->works[i].partition->index);
+            batch_get(s, path.s, false, (struct batch_op){.at = i});
+        }
+    }
+    batch_end(s);
 }
 
 static void states_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
 {
-    if (r->err != ERR_OK) {
+    struct work *w = &s->c->works[op->at];
+    if (r->err == ERR_EXISTS) {
+        w->state = WORK_STALE;
+    } else if (r->err != ERR_OK) {
         controller_fail(s, r->err);
-        return;
+    } else {
+        struct znode_partition_state state = first_state(s, w->partition);
+        partition_set_state(w->partition, &state, 0);
+        w->state = WORK_WRITTEN;
     }
-    struct znode_partition_state state = first_state(s, op->partition);
-    partition_set_state(op->partition, &state, 0);
 }
 
-static const struct batch_phase states_phase = {"creating partition states", states_result, create_finish};
+static const struct batch_phase states_phase = {"creating partition states", states_result, states_done};
 
-// One guarded create of every touched partition's node.
+// One guarded create of every partition's node.
 static void create_each(struct step *s, const struct batch_phase *phase, bool states)
 {
     batch_begin(s, phase);
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, s->c->topics, t, next) {
-        for (int32_t i = 0; t->touched && i < t->partitions_count; i++) {
-            struct controller_partition *p = &t->partitions[i];
-            if (!p->touched) {
-                continue;
-            }
-            struct znode_path path = states ? znode_path_state(t->name, i) : znode_path_partition(t->name, i);
-            struct zk_op op = {.type = ZK_OP_CREATE, .path = path.s, .mode = ZK_PERSISTENT};
-            if (states) {
-                struct znode_partition_state state = first_state(s, p);
-                op.data = partition_state_data(s, &state);
-            }
-            batch_guarded(s, &op, (struct batch_op){.topic = t, .partition = p});
+    for (int32_t i = 0; i < s->c->works_count; i++) {
+        const struct work *w = &s->c->works[i];
+        int32_t index = w->partition->index;
+        struct znode_path path =
+            states ? znode_path_state(w->topic->name, index) : znode_path_partition(w->topic->name, index);
+        struct zk_op op = {.type = ZK_OP_CREATE, .path = path.s, .mode = ZK_PERSISTENT};
+        if (states) {
+            struct znode_partition_state state = first_state(s, w->partition);
+            op.data = partition_state_data(s, &state);
         }
+        batch_guarded(s, &op, (struct batch_op){.at = i});
     }
     batch_end(s);
 }
@@ -111,19 +128,21 @@ static const struct batch_phase roots_phase = {"creating topics", directory_resu
 void create_begin(struct step *s)
 {
     struct controller *c = s->c;
+    works_clear(c);
     batch_begin(s, &roots_phase);
     struct controller_topic *t, *next;
     HASH_ITER (hh, c->topics, t, next) {
-        t->touched = false;
-        for (int32_t i = 0; i < t->partitions_count; i++) {
+        int32_t before = c->works_count;
+        for (int32_t i = 0; !t->marked && i < t->partitions_count; i++) {
             struct controller_partition *p = &t->partitions[i];
-            p->touched = !t->deleting && !p->has_state && has_live_replica(c, p);
-            t->touched = t->touched || p->touched;
+            if (!p->has_state && has_live_replica(c, p)) {
+                works_add(c, t, p);
+            }
         }
-        if (t->touched) {
+        if (c->works_count > before) {
             struct znode_path path = znode_path_partitions(t->name);
             struct zk_op op = {.type = ZK_OP_CREATE, .path = path.s, .mode = ZK_PERSISTENT};
-            batch_guarded(s, &op, (struct batch_op){.topic = t});
+            batch_guarded(s, &op, (struct batch_op){0});
         }
     }
     batch_end(s);
@@ -132,7 +151,7 @@ void create_begin(struct step *s)
 // ---------------------------------------------------------------------------------------------------------------
 // New names
 
-static void read_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
+static void topic_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
 {
     (void)op;
     char name[ZNODE_NAME_MAX_BYTES + 1];
@@ -148,7 +167,7 @@ static void read_result(struct step *s, const struct batch_op *op, const struct 
     model_topic_add(s->c, name, &topic);
 }
 
-static const struct batch_phase read_phase = {"reading new topics", read_result, create_begin};
+static const struct batch_phase topics_phase = {"reading new topics", topic_result, create_begin};
 
 static void list_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
 {
@@ -167,7 +186,7 @@ static void list_result(struct step *s, const struct batch_op *op, const struct 
 static void list_done(struct step *s)
 {
     struct controller *c = s->c;
-    batch_begin(s, &read_phase);
+    batch_begin(s, &topics_phase);
     for (int32_t i = 0; i < c->names_count; i++) {
         struct znode_path path = znode_path_topic(c->names[i]);
         batch_get(s, path.s, true, (struct batch_op){0});

@@ -4,9 +4,11 @@
 // gone, replicas are stopped, then taken out of the partition states one after the other, then deleted; when all have
 // been, the znodes go from the leaves up: states, partitions, the topic, its config, and last the mark. The mark stays
 // until everything else is gone, so whatever cuts a deletion off, the next load finds it and does the rest.
+//
+// Nothing waits for brokers: what they answer is noted per replica. A replica whose broker is away, or could not delete
+// it, is asked for again when the broker comes (back).
 #include <stdlib.h>
 
-#include "base/assert.h"
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
 
@@ -24,14 +26,32 @@ static void delete_node(struct step *s, struct znode_path path)
     batch_guarded(s, &op, (struct batch_op){0});
 }
 
+// How many replicas of the topic are in this state.
+static int32_t erasure_count(const struct controller_topic *t, enum replica_erasure erasure)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < t->partitions_count; i++) {
+        for (int32_t k = 0; k < t->partitions[i].replicas_count; k++) {
+            count += t->partitions[i].erasures[k] == erasure;
+        }
+    }
+    return count;
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // The znodes go
+
+static bool is_erased(const struct controller_topic *t)
+{
+    return t->deleting && erasure_count(t, REPLICA_KEPT) == 0 && erasure_count(t, REPLICA_ASKED) == 0 &&
+           erasure_count(t, REPLICA_REFUSED) == 0;
+}
 
 static void nodes_done(struct step *s)
 {
     struct controller_topic *t, *next;
     HASH_ITER (hh, s->c->topics, t, next) {
-        if (t->touched) {
+        if (is_erased(t)) {
             effect_add(s, CONTROLLER_TOPIC_DELETED)->topic = must_have(arena_strdup(&s->out->arena, t->name));
             model_topic_remove(s->c, t);
         }
@@ -41,16 +61,12 @@ static void nodes_done(struct step *s)
 
 static const struct batch_phase nodes_phase = {"deleting a topic's nodes", delete_result, nodes_done};
 
-static void nodes_begin(struct step *s)
+void erased_begin(struct step *s)
 {
     batch_begin(s, &nodes_phase);
     struct controller_topic *t, *next;
     HASH_ITER (hh, s->c->topics, t, next) {
-        if (t->touched && t->held) {
-            effect_add(s, CONTROLLER_DELETION_HELD)->topic = must_have(arena_strdup(&s->out->arena, t->name));
-        }
-        t->touched = t->touched && !t->held;
-        if (!t->touched) {
+        if (!is_erased(t)) {
             continue;
         }
         for (int32_t i = 0; i < t->partitions_count; i++) {
@@ -68,117 +84,112 @@ static void nodes_begin(struct step *s)
 // ---------------------------------------------------------------------------------------------------------------
 // Replicas go
 
-// Nothing of it is sent to the tree: the phase waits for answers of brokers.
-static const struct batch_phase erase_phase = {"deleting replicas", NULL, nodes_begin};
-
-// A replica whose broker is away cannot be deleted now: the topic waits for it.
-static bool all_replicas_live(const struct controller *c, const struct controller_topic *t)
+// Everything that can be deleted now has been, and something is left.
+static void topic_look_held(struct step *s, struct controller_topic *t)
 {
+    bool held = erasure_count(t, REPLICA_ASKED) == 0 && !is_erased(t);
+    if (held && !t->held) {
+        effect_add(s, CONTROLLER_DELETION_HELD)->topic = must_have(arena_strdup(&s->out->arena, t->name));
+    }
+    t->held = held;
+}
+
+// Has the live brokers delete what they have not been asked for yet.
+static void topic_erase(struct step *s, struct controller_topic *t)
+{
+    struct controller *c = s->c;
+    works_clear(c);
     for (int32_t i = 0; i < t->partitions_count; i++) {
-        const struct controller_partition *p = &t->partitions[i];
-        for (int32_t k = 0; k < p->replicas_count; k++) {
-            if (!model_broker_live(c, p->replicas[k])) {
-                return false;
+        works_add(c, t, &t->partitions[i]);
+    }
+    for (int32_t b = 0; b < c->brokers_count; b++) {
+        int32_t id = c->brokers[b]->id, asked = 0;
+        for (int32_t i = 0; i < t->partitions_count; i++) {
+            int32_t at = partition_replica_at(&t->partitions[i], id);
+            if (at >= 0 && t->partitions[i].erasures[at] == REPLICA_KEPT) {
+                t->partitions[i].erasures[at] = REPLICA_ASKED;
+                c->works[i].state = WORK_WRITTEN;
+                asked++;
             }
         }
+        if (asked > 0) {
+            if (!t->stopped) { // a broker that was away has not been told yet
+                works_tell(s, CONTROLLER_STOP_REPLICA, id, TELL_DELETED);
+            }
+            works_tell(s, CONTROLLER_STOP_REPLICA, id, TELL_ERASE | TELL_DELETED);
+        }
+        for (int32_t i = 0; i < c->works_count; i++) {
+            c->works[i].state = WORK_WANTED;
+        }
     }
-    return true;
+    t->stopped = false;
+    c->want_erased = c->want_erased || is_erased(t);
+    topic_look_held(s, t);
 }
 
 static void erase_begin(struct step *s)
 {
-    struct controller *c = s->c;
-    batch_begin(s, &erase_phase);
-    c->stops_left = 0;
     struct controller_topic *t, *next;
-    HASH_ITER (hh, c->topics, t, next) {
-        if (t->touched) {
-            t->held = !all_replicas_live(c, t);
-            c->stops_left += tell_stop_replica(s, t, true);
+    HASH_ITER (hh, s->c->topics, t, next) {
+        if (t->deleting) {
+            topic_erase(s, t);
         }
     }
-    if (c->stops_left == 0) {
-        batch_end(s);
-    }
+    controller_next(s);
 }
 
 void deletions_answer(struct step *s, struct controller_topic *t, const struct controller_event *e)
 {
-    struct controller *c = s->c;
-    if (c->phase != &erase_phase || c->stops_left == 0) {
-        return;
-    }
     for (int32_t i = 0; i < e->partitions_count; i++) {
-        t->held = t->held || e->errs[i] != ERR_OK;
+        struct controller_partition *p = topic_partition(t, e->partitions[i]);
+        int32_t at = p == NULL ? -1 : partition_replica_at(p, e->broker);
+        if (at >= 0 && p->erasures[at] == REPLICA_ASKED) {
+            p->erasures[at] = e->codes[i] == 0 ? REPLICA_ERASED : REPLICA_REFUSED;
+        }
     }
-    if (--c->stops_left == 0) {
-        batch_end(s);
+    s->c->want_erased = s->c->want_erased || is_erased(t);
+    topic_look_held(s, t);
+}
+
+void deletions_forget(struct step *s, int32_t broker)
+{
+    struct controller_topic *t, *next;
+    HASH_ITER (hh, s->c->topics, t, next) {
+        for (int32_t i = 0; t->deleting && i < t->partitions_count; i++) {
+            int32_t at = partition_replica_at(&t->partitions[i], broker);
+            if (at >= 0 && t->partitions[i].erasures[at] != REPLICA_ERASED) {
+                t->partitions[i].erasures[at] = REPLICA_KEPT;
+            }
+        }
+        if (t->deleting) {
+            topic_look_held(s, t);
+        }
     }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // Replicas go offline: one write per in-sync replica of a partition; the last one stays noted in the ISR
 
-static void offline_begin(struct step *s);
-
-static void offline_next(struct step *s)
-{
-    s->c->replica_round++;
-    offline_begin(s);
-}
-
-static struct znode_partition_state offline_state(struct step *s, const struct controller_partition *p)
-{
-    int32_t replica = p->replicas[s->c->replica_round];
-    struct znode_partition_state state = {.leader = p->leader == replica ? -1 : p->leader,
-                                          .leader_epoch = p->leader_epoch + 1,
-                                          .controller_epoch = s->c->epoch};
-    state.isr = must_arena_array(&s->out->arena, (size_t)p->isr_count, sizeof *state.isr);
-    for (int32_t i = 0; i < p->isr_count; i++) {
-        if (p->isr[i] != replica || p->isr_count == 1) {
-            state.isr[state.isr_count++] = p->isr[i];
-        }
-    }
-    return state;
-}
-
-static void offline_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
-{
-    if (r->err != ERR_OK) {
-        controller_fail(s, r->err);
-        return;
-    }
-    struct znode_partition_state state = offline_state(s, op->partition);
-    partition_set_state(op->partition, &state, op->partition->version + 1);
-}
-
-static const struct batch_phase offline_phase = {"taking replicas offline", offline_result, offline_next};
-
-static void offline_begin(struct step *s)
+static void offline_round(struct step *s)
 {
     struct controller *c = s->c;
-    bool more = false;
-    batch_begin(s, &offline_phase);
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, c->topics, t, next) {
-        for (int32_t i = 0; t->touched && i < t->partitions_count; i++) {
-            struct controller_partition *p = &t->partitions[i];
-            more = more || c->replica_round + 1 < p->replicas_count;
-            if (c->replica_round >= p->replicas_count || !partition_in_isr(p, p->replicas[c->replica_round])) {
-                continue;
-            }
-            struct znode_partition_state state = offline_state(s, p);
-            struct znode_path path = znode_path_state(t->name, i);
-            struct zk_op op = {
-                .type = ZK_OP_SET, .path = path.s, .data = partition_state_data(s, &state), .version = p->version};
-            batch_guarded(s, &op, (struct batch_op){.topic = t, .partition = p});
-        }
+    int32_t left = 0;
+    for (int32_t i = 0; i < c->works_count; i++) {
+        struct work *w = &c->works[i];
+        bool has = c->replica_round < w->partition->replicas_count;
+        w->state = has ? WORK_WANTED : WORK_DROPPED;
+        w->replica = has ? w->partition->replicas[c->replica_round] : -1;
+        left += has;
     }
-    if (c->ops_left > 0 || more) {
-        batch_end(s);
-    } else {
-        erase_begin(s);
+    c->replica_round++;
+    if (left > 0) {
+        works_write(s, offline_decide, offline_round);
+        return;
     }
+    for (int32_t i = 0; i < c->works_count; i++) {
+        c->works[i].topic->deleting = c->works[i].topic->stopped = true;
+    }
+    erase_begin(s);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -186,23 +197,7 @@ static void offline_begin(struct step *s)
 
 // Marks of topics that do not exist, or all marks where deletion is not allowed, are just removed. Of a topic that
 // does not exist the config goes, too: that is where an earlier deletion was cut off.
-static const struct batch_phase drop_phase = {"removing marks", delete_result, controller_next};
-
-static bool topics_take(struct step *s)
-{
-    bool any = false;
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, s->c->topics, t, next) {
-        t->touched = false;
-    }
-    for (int32_t i = 0; i < s->c->names_count; i++) {
-        t = model_topic_find(s->c, s->c->names[i]);
-        if (t != NULL && !t->held && s->c->delete_topics) {
-            t->touched = t->deleting = any = true;
-        }
-    }
-    return any;
-}
+static const struct batch_phase drop_phase = {"removing marks", delete_result, erase_begin};
 
 static void marks_drop(struct step *s)
 {
@@ -212,7 +207,7 @@ static void marks_drop(struct step *s)
         if (model_topic_find(c, c->names[i]) == NULL) {
             delete_node(s, znode_path_topic_config(c->names[i]));
             delete_node(s, znode_path_delete_topic(c->names[i]));
-        } else if (!c->delete_topics) {
+        } else if (!c->options.delete_topics) {
             delete_node(s, znode_path_delete_topic(c->names[i]));
         }
     }
@@ -220,24 +215,37 @@ static void marks_drop(struct step *s)
     batch_end(s);
 }
 
+// The partitions of topics whose deletion begins now.
+static void works_take(struct controller *c)
+{
+    works_clear(c);
+    for (int32_t i = 0; i < c->names_count; i++) {
+        struct controller_topic *t = model_topic_find(c, c->names[i]);
+        if (t == NULL || t->deleting || !c->options.delete_topics) {
+            continue;
+        }
+        t->marked = true;
+        t->deleting = t->partitions_count == 0; // a node without partitions: nothing is to be taken offline
+        for (int32_t k = 0; k < t->partitions_count; k++) {
+            works_add(c, t, &t->partitions[k]);
+        }
+    }
+}
+
 static void marks_done(struct step *s)
 {
     struct controller *c = s->c;
-    if (!topics_take(s)) {
+    works_take(c);
+    if (c->works_count == 0) {
         marks_drop(s);
         return;
     }
     names_clear(c);
     c->want_deletions = true; // what else is marked is looked at when these are done
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, c->topics, t, next) {
-        if (t->touched) {
-            tell_metadata(s, t, true);
-            tell_stop_replica(s, t, false);
-        }
-    }
+    works_tell(s, CONTROLLER_UPDATE_METADATA, TELL_EVERYBODY, TELL_ALL | TELL_DELETED);
+    works_tell(s, CONTROLLER_STOP_REPLICA, TELL_EVERYBODY, TELL_ALL | TELL_DELETED);
     c->replica_round = 0;
-    offline_begin(s);
+    offline_round(s);
 }
 
 static void marks_result(struct step *s, const struct batch_op *op, const struct zk_result *r)

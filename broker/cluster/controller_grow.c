@@ -7,7 +7,7 @@
 
 static void read_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
 {
-    if (r->err == ERR_NOT_FOUND || op->topic->deleting) {
+    if (r->err == ERR_NOT_FOUND || op->topic->marked) {
         return; // its deletion is another task's
     }
     struct znode_topic topic;

@@ -10,23 +10,40 @@
 // What has no state yet or no live leader is the business of the tasks that follow.
 static void load_finish(struct step *s)
 {
+    s->c->want_states = s->c->want_log_dirs = s->c->want_elections = s->c->want_deletions = true;
+    controller_next(s);
+}
+
+// Brokers that are named in assignments and do not live.
+static void gone_find(struct controller *c)
+{
+    c->gone_count = 0;
+    for (int32_t i = 0; i < c->works_count; i++) {
+        const struct controller_partition *p = c->works[i].partition;
+        for (int32_t k = 0; k < p->replicas_count; k++) {
+            bool known = model_broker_find(c, p->replicas[k]) != NULL;
+            for (int32_t g = 0; !known && g < c->gone_count; g++) {
+                known = c->gone[g] == p->replicas[k];
+            }
+            if (!known) {
+                c->gone = must_grow(c->gone, c->gone_count, &c->gone_capacity, sizeof *c->gone);
+                c->gone[c->gone_count++] = p->replicas[k];
+            }
+        }
+    }
+}
+
+static void load_tell(struct step *s)
+{
     struct controller *c = s->c;
-    tell_metadata(s, NULL, false);
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, c->topics, t, next) {
-        if (!t->deleting) {
-            tell_leader_and_isr(s, t, false, false);
-        }
+    for (int32_t i = 0; i < c->brokers_count; i++) {
+        tell_joined(s, c->brokers[i]->id);
     }
-    HASH_ITER (hh, c->topics, t, next) {
-        if (!t->deleting) {
-            tell_metadata(s, t, false);
-        }
-    }
-    c->want_log_dirs = true;
-    c->want_elections = true;
-    c->want_deletions = true;
-    create_begin(s);
+    tell_brokers(s, TELL_EVERYBODY);
+    works_of_all(c);
+    works_tell_states(s, TELL_ALL);
+    gone_find(c);
+    gone_offline(s, load_finish);
 }
 
 static void states_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
@@ -43,15 +60,15 @@ static void states_result(struct step *s, const struct batch_op *op, const struc
     partition_set_state(op->partition, &state, r->stat.version);
 }
 
-static const struct batch_phase states_phase = {"reading partition states", states_result, load_finish};
+static const struct batch_phase states_phase = {"reading partition states", states_result, load_tell};
 
 static void nodes_done(struct step *s)
 {
     struct controller *c = s->c;
     for (int32_t i = 0; i < c->names_count; i++) { // marked for deletion
         struct controller_topic *marked = model_topic_find(c, c->names[i]);
-        if (marked != NULL && c->delete_topics) {
-            marked->deleting = true;
+        if (marked != NULL && c->options.delete_topics) {
+            marked->marked = true;
         }
     }
     names_clear(c);
@@ -77,7 +94,10 @@ static void nodes_result(struct step *s, const struct batch_op *op, const struct
     if (r->err != ERR_OK) {
         controller_fail(s, r->err);
     } else if (znode_parse_broker(r->path, &broker)) {
-        model_broker_add(s->c, broker, r->stat.czxid, r->data);
+        struct controller_broker *b = broker_new(broker, &r->stat, r->data);
+        if (b != NULL) {
+            model_broker_add(s->c, b);
+        }
     } else if (znode_parse_topic(r->path, name)) {
         struct znode_topic topic;
         enum err err = znode_topic_decode(r->data, &s->out->arena, &topic);
@@ -118,8 +138,7 @@ static void lists_done(struct step *s)
         if (strncmp(paths[i], ZNODE_DELETE_TOPICS "/", mark_len) == 0) {
             names_add(c, paths[i] + mark_len);
         } else {
-            char topic[ZNODE_NAME_MAX_BYTES + 1];
-            batch_get(s, paths[i], znode_parse_topic(paths[i], topic), (struct batch_op){0});
+            batch_get(s, paths[i], true, (struct batch_op){0});
         }
         free(paths[i]);
     }
@@ -132,7 +151,7 @@ static const struct batch_phase lists_phase = {"listing brokers, topics and dele
 static void lists_begin(struct step *s)
 {
     batch_begin(s, &lists_phase);
-    batch_children(s, ZNODE_BROKER_IDS, false);
+    batch_children(s, ZNODE_BROKER_IDS, true);
     batch_children(s, ZNODE_TOPICS, true);
     batch_children(s, ZNODE_DELETE_TOPICS, true);
     batch_end(s);
@@ -177,9 +196,14 @@ static void feature_done(struct step *s)
 
 static const struct batch_phase feature_phase = {"reading /feature", feature_result, feature_done};
 
-void load_begin(struct step *s)
+static void feature_begin(struct step *s)
 {
     batch_begin(s, &feature_phase);
     batch_get(s, ZNODE_FEATURE, false, (struct batch_op){0});
     batch_end(s);
+}
+
+void load_begin(struct step *s)
+{
+    controller_check(s, feature_begin);
 }

@@ -37,7 +37,7 @@ static void event_result(struct step *s, const struct batch_op *op, const struct
     (void)op;
     int32_t broker;
     if (r->err == ERR_OK && znode_log_dir_event_decode(r->data, &s->out->arena, &broker) == ERR_OK) {
-        tell_broker(s, broker); // nothing when it is not live
+        tell_replicas(s, broker);
     } else if (r->err != ERR_OK && r->err != ERR_NOT_FOUND) {
         controller_fail(s, r->err);
     }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the controller knows of brokers, topics and partition states, and telling brokers about it.
+// What the controller knows of brokers, topics and partition states.
 #include <stdlib.h>
 
-#include "base/assert.h"
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
 
@@ -12,29 +11,93 @@
 // ---------------------------------------------------------------------------------------------------------------
 // Brokers
 
-void model_broker_add(struct controller *c, int32_t id, int64_t epoch, struct slice data)
+struct controller_broker *broker_new(int32_t id, const struct zk_stat *stat, struct slice data)
 {
     struct controller_broker *b = must_alloc(sizeof *b);
     b->id = id;
-    b->epoch = epoch;
+    b->epoch = stat->czxid;
+    b->version = stat->version;
     arena_init(&b->arena, BROKER_INFO_LIMIT);
     if (znode_broker_decode(data, &b->arena, &b->info) != ERR_OK) {
-        arena_release(&b->arena); // a registration nobody can read is no broker
-        free(b);
-        return;
+        broker_free(b);
+        return NULL;
     }
+    return b;
+}
+
+void broker_free(struct controller_broker *b)
+{
+    arena_release(&b->arena);
+    free(b);
+}
+
+// Ascending by id.
+void model_broker_add(struct controller *c, struct controller_broker *b)
+{
     c->brokers = must_grow(c->brokers, c->brokers_count, &c->brokers_capacity, sizeof(struct controller_broker *));
-    c->brokers[c->brokers_count++] = b;
+    int32_t at = c->brokers_count++;
+    while (at > 0 && c->brokers[at - 1]->id > b->id) {
+        c->brokers[at] = c->brokers[at - 1];
+        at--;
+    }
+    c->brokers[at] = b;
+    c->brokers_shown = NULL;
+}
+
+// Effects of the step at work may point to it.
+static void broker_retire(struct controller *c, struct controller_broker *b)
+{
+    c->retired = must_grow(c->retired, c->retired_count, &c->retired_capacity, sizeof(struct controller_broker *));
+    c->retired[c->retired_count++] = b;
+    c->brokers_shown = NULL;
+}
+
+void model_forget_retired(struct controller *c)
+{
+    for (int32_t i = 0; i < c->retired_count; i++) {
+        broker_free(c->retired[i]);
+    }
+    c->retired_count = 0;
+    c->brokers_shown = NULL;
+}
+
+void model_broker_replace(struct controller *c, struct controller_broker *with)
+{
+    for (int32_t i = 0; i < c->brokers_count; i++) {
+        if (c->brokers[i]->id == with->id) {
+            with->stopping = c->brokers[i]->stopping;
+            broker_retire(c, c->brokers[i]);
+            c->brokers[i] = with;
+        }
+    }
+}
+
+void model_broker_remove(struct controller *c, int32_t id)
+{
+    for (int32_t i = 0; i < c->brokers_count; i++) {
+        if (c->brokers[i]->id == id) {
+            broker_retire(c, c->brokers[i]);
+            c->brokers_count--;
+            memmove(&c->brokers[i], &c->brokers[i + 1], (size_t)(c->brokers_count - i) * sizeof *c->brokers);
+            return;
+        }
+    }
+}
+
+struct controller_broker *model_broker_find(const struct controller *c, int32_t id)
+{
+    for (int32_t i = 0; i < c->brokers_count; i++) {
+        if (c->brokers[i]->id == id) {
+            return c->brokers[i];
+        }
+    }
+    return NULL;
 }
 
 bool model_broker_live(const struct controller *c, int32_t id)
 {
-    for (int32_t i = 0; i < c->brokers_count; i++) {
-        if (c->brokers[i]->id == id) {
-            return true;
-        }
-    }
-    return false;
+    const struct controller_broker *b = model_broker_find(c, id);
+    return b != NULL && !b->stopping;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -47,6 +110,20 @@ struct controller_topic *model_topic_find(const struct controller *c, const char
     return t;
 }
 
+struct controller_topic *model_topic_find_id(const struct controller *c, const struct uuid *id)
+{
+    struct controller_topic *t = NULL;
+    if (!uuid_is_zero(id)) { // those written before there were ids have none
+        HASH_FIND(hh_id, c->topics_by_id, id, sizeof *id, t);
+    }
+    return t;
+}
+
+struct controller_partition *topic_partition(const struct controller_topic *t, int32_t index)
+{
+    return index >= 0 && index < t->partitions_count ? &t->partitions[index] : NULL;
+}
+
 static void partition_init(struct controller_partition *p, int32_t index, const struct znode_replicas *from)
 {
     p->index = index;
@@ -56,8 +133,13 @@ static void partition_init(struct controller_partition *p, int32_t index, const 
     if (from != NULL) {
         p->replicas = must_copy(from->replicas, (size_t)from->replicas_count * sizeof *from->replicas);
         p->replicas_count = from->replicas_count;
+        p->adding = must_copy(from->adding, (size_t)from->adding_count * sizeof *from->adding);
+        p->adding_count = from->adding_count;
+        p->removing = must_copy(from->removing, (size_t)from->removing_count * sizeof *from->removing);
+        p->removing_count = from->removing_count;
     }
-    p->failed = must_array((size_t)p->replicas_count, sizeof *p->failed);
+    p->replica_states = must_array((size_t)p->replicas_count, sizeof *p->replica_states);
+    p->erasures = must_array((size_t)p->replicas_count, sizeof *p->erasures);
 }
 
 struct controller_topic *model_topic_add(struct controller *c, const char *name, const struct znode_topic *from)
@@ -74,6 +156,7 @@ struct controller_topic *model_topic_add(struct controller *c, const char *name,
         at += given;
     }
     HASH_ADD_KEYPTR(hh, c->topics, t->name, strlen(t->name), t);
+    HASH_ADD(hh_id, c->topics_by_id, id, sizeof t->id, t);
     return t;
 }
 
@@ -102,10 +185,14 @@ void model_topic_grow(struct controller_topic *t, const struct znode_topic *from
 void model_topic_remove(struct controller *c, struct controller_topic *t)
 {
     HASH_DEL(c->topics, t);
+    HASH_DELETE(hh_id, c->topics_by_id, t);
     for (int32_t i = 0; i < t->partitions_count; i++) {
         free((void *)(uintptr_t)t->partitions[i].replicas);
         free(t->partitions[i].isr);
-        free(t->partitions[i].failed);
+        free((void *)(uintptr_t)t->partitions[i].adding);
+        free((void *)(uintptr_t)t->partitions[i].removing);
+        free(t->partitions[i].replica_states);
+        free(t->partitions[i].erasures);
     }
     free(t->partitions);
     free(t->name);
@@ -119,20 +206,25 @@ void model_clear(struct controller *c)
         model_topic_remove(c, t);
     }
     for (int32_t i = 0; i < c->brokers_count; i++) {
-        arena_release(&c->brokers[i]->arena);
-        free(c->brokers[i]);
+        broker_retire(c, c->brokers[i]);
     }
     c->brokers_count = 0;
 }
 
-bool model_replica_live(const struct controller *c, const struct controller_partition *p, int32_t replica)
+int32_t partition_replica_at(const struct controller_partition *p, int32_t broker)
 {
     for (int32_t i = 0; i < p->replicas_count; i++) {
-        if (p->replicas[i] == replica) {
-            return !p->failed[i] && model_broker_live(c, replica);
+        if (p->replicas[i] == broker) {
+            return i;
         }
     }
-    return false;
+    return -1;
+}
+
+bool model_replica_live(const struct controller *c, const struct controller_partition *p, int32_t replica)
+{
+    int32_t at = partition_replica_at(p, replica);
+    return at >= 0 && p->replica_states[at] == REPLICA_FINE && model_broker_live(c, replica);
 }
 
 bool partition_in_isr(const struct controller_partition *p, int32_t replica)
@@ -155,7 +247,18 @@ void partition_set_state(struct controller_partition *p, const struct znode_part
     p->leader = state->leader;
     p->leader_epoch = state->leader_epoch;
     p->controller_epoch = state->controller_epoch;
+    p->recovery_state = state->leader_recovery_state;
     p->version = version;
+}
+
+struct znode_partition_state partition_next_state(const struct step *s, const struct controller_partition *p)
+{
+    return (struct znode_partition_state){.leader = p->leader,
+                                          .leader_epoch = p->leader_epoch + 1,
+                                          .isr = p->isr,
+                                          .isr_count = p->isr_count,
+                                          .controller_epoch = s->c->epoch,
+                                          .leader_recovery_state = p->recovery_state};
 }
 
 struct slice partition_state_data(struct step *s, const struct znode_partition_state *state)
@@ -165,102 +268,4 @@ struct slice partition_state_data(struct step *s, const struct znode_partition_s
         must_have(NULL); // numbers only: nothing else can go wrong
     }
     return data;
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Telling brokers
-
-static bool partition_on(const struct controller_partition *p, int32_t broker)
-{
-    for (int32_t i = 0; i < p->replicas_count; i++) {
-        if (p->replicas[i] == broker) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// An effect for one broker with the partitions it has a replica of; NULL when there are none.
-static struct controller_effect *tell_replicas(struct step *s, enum controller_effect_type type,
-                                               const struct controller_topic *t, int32_t broker, bool only_touched)
-{
-    const struct controller_partition **list =
-        must_arena_array(&s->out->arena, (size_t)t->partitions_count, sizeof *list);
-    int32_t count = 0;
-    for (int32_t i = 0; i < t->partitions_count; i++) {
-        const struct controller_partition *p = &t->partitions[i];
-        bool known = type == CONTROLLER_STOP_REPLICA || p->has_state;
-        if (known && (!only_touched || p->touched) && partition_on(p, broker)) {
-            list[count++] = p;
-        }
-    }
-    if (count == 0) {
-        return NULL;
-    }
-    struct controller_effect *e = effect_add(s, type);
-    e->broker = broker;
-    e->topic = must_have(arena_strdup(&s->out->arena, t->name));
-    e->topic_id = t->id;
-    e->partitions = list;
-    e->partitions_count = count;
-    return e;
-}
-
-void tell_leader_and_isr(struct step *s, const struct controller_topic *t, bool only_touched, bool is_new)
-{
-    for (int32_t i = 0; i < s->c->brokers_count; i++) {
-        struct controller_effect *e =
-            tell_replicas(s, CONTROLLER_LEADER_AND_ISR, t, s->c->brokers[i]->id, only_touched);
-        if (e != NULL) {
-            e->is_new = is_new;
-        }
-    }
-}
-
-void tell_broker(struct step *s, int32_t broker)
-{
-    struct controller_topic *t, *next;
-    HASH_ITER (hh, s->c->topics, t, next) {
-        if (!t->deleting && model_broker_live(s->c, broker)) {
-            tell_replicas(s, CONTROLLER_LEADER_AND_ISR, t, broker, false);
-        }
-    }
-}
-
-int32_t tell_stop_replica(struct step *s, const struct controller_topic *t, bool erase)
-{
-    int32_t told = 0;
-    for (int32_t i = 0; i < s->c->brokers_count; i++) {
-        struct controller_effect *e = tell_replicas(s, CONTROLLER_STOP_REPLICA, t, s->c->brokers[i]->id, false);
-        if (e != NULL) {
-            e->erase = erase;
-            told++;
-        }
-    }
-    return told;
-}
-
-void tell_metadata(struct step *s, const struct controller_topic *t, bool deleted)
-{
-    struct controller *c = s->c;
-    const struct controller_partition **list = NULL;
-    if (t != NULL) {
-        list = must_arena_array(&s->out->arena, (size_t)t->partitions_count, sizeof *list);
-        for (int32_t i = 0; i < t->partitions_count; i++) {
-            list[i] = &t->partitions[i];
-        }
-    }
-    for (int32_t i = 0; i < c->brokers_count; i++) {
-        struct controller_effect *e = effect_add(s, CONTROLLER_UPDATE_METADATA);
-        e->broker = c->brokers[i]->id;
-        e->brokers = (const struct controller_broker *const *)c->brokers;
-        e->brokers_count = c->brokers_count;
-        if (t != NULL) {
-            e->topic = must_have(arena_strdup(&s->out->arena, t->name));
-            e->topic_id = t->id;
-            e->partitions = list;
-            e->partitions_count = t->partitions_count;
-            e->deleted = deleted;
-        }
-    }
 }

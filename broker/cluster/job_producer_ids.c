@@ -57,8 +57,10 @@ static void block_result(struct cluster *c, struct cluster_job *j, int32_t index
         log_error("cluster", "all producer ids are used up");
         err = ERR_FULL;
     }
-    struct znode_producer_ids next = {
-        .broker_id = c->broker_id, .first = last.last + 1, .last = last.last + ZNODE_PRODUCER_ID_BLOCK_SIZE};
+    struct znode_producer_ids next = {.broker_id =
+                                          j->request.broker == JOB_OF_THIS_BROKER ? c->broker_id : j->request.broker,
+                                      .first = last.last + 1,
+                                      .last = last.last + ZNODE_PRODUCER_ID_BLOCK_SIZE};
     struct slice data = SLICE_NULL;
     if (err == ERR_OK) {
         err = znode_producer_ids_encode(&next, &a, &data);
@@ -79,9 +81,22 @@ static void block_read(struct cluster *c, struct cluster_job *j)
     zk_get(c->zk, ZNODE_PRODUCER_IDS, false, cluster_call_done, job_call(c, j, 0));
 }
 
+// A broker that asks the controller has to be the one that is registered.
+static int16_t asker_check(const struct cluster *c, const struct cluster_job *j)
+{
+    int64_t epoch = j->request.broker == JOB_OF_THIS_BROKER ? j->request.broker_epoch
+                                                            : controller_broker_epoch(c->controller, j->request.broker);
+    return epoch < 0 && j->request.broker != JOB_OF_THIS_BROKER ? KAFKA_ERROR_BROKER_ID_NOT_REGISTERED
+           : epoch != j->request.broker_epoch                   ? KAFKA_ERROR_STALE_BROKER_EPOCH
+                                                                : KAFKA_ERROR_NONE;
+}
+
 void producer_ids_job_begin(struct cluster *c, struct cluster_job *j)
 {
-    if (job_work_new(c, j, 0)) {
+    j->request.error_code = asker_check(c, j);
+    if (j->request.error_code != KAFKA_ERROR_NONE) {
+        job_finish(c, j, ERR_OK);
+    } else if (job_work_new(c, j, 0)) {
         block_read(c, j);
     }
 }

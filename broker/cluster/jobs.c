@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "broker/cluster/must.h"
 #include "protocol/protocol.h"
 #include "zk/zk.h"
 
@@ -19,6 +20,7 @@ enum err cluster_job_new(enum cluster_job_type type, struct cluster_job **out)
         return ERR_NO_MEMORY;
     }
     j->type = type;
+    j->request.broker = JOB_OF_THIS_BROKER;
     arena_init(&j->arena, JOB_ARENA_LIMIT);
     mutex_init(&j->mu, MUTEX_RANK_LEAF);
     LIST_INIT(&j->waiters);
@@ -72,14 +74,26 @@ void cluster_job_detach(struct cluster_job *j, struct wait_link *link)
 // ---------------------------------------------------------------------------------------------------------------
 // In and out
 
+// Any broker makes a topic that is needed; what clients ask for is up to the controller, as in Kafka.
+static bool is_for_controller(const struct cluster_job *j)
+{
+    return (j->type == CLUSTER_CREATE_TOPICS && !j->auto_create) || j->type == CLUSTER_DELETE_TOPICS ||
+           j->type == CLUSTER_CREATE_PARTITIONS ||
+           (j->type == CLUSTER_PRODUCER_IDS && j->request.broker != JOB_OF_THIS_BROKER);
+}
+
 void jobs_next(struct cluster *c)
 {
     while (c->writing == NULL && !TAILQ_EMPTY(&c->queued)) {
         struct cluster_job *j = TAILQ_FIRST(&c->queued);
-        TAILQ_REMOVE(&c->queued, j, entry);
+        job_list(j, NULL);
         c->writing = j;
         if (c->state == CLUSTER_FAILED || c->state == CLUSTER_CLOSED) {
             job_finish(c, j, c->state == CLUSTER_FAILED ? c->failure : ERR_CLOSED);
+            continue;
+        }
+        if (!c->is_controller && is_for_controller(j)) {
+            job_finish(c, j, ERR_NOT_CONTROLLER);
             continue;
         }
         switch (j->type) {
@@ -105,15 +119,62 @@ void jobs_next(struct cluster *c)
         case CLUSTER_ALTER_CONFIGS:
             alter_configs_job_begin(c, j);
             break;
+        case CLUSTER_CONTROL:
+        case CLUSTER_ASK:
+            ASSERT(false); // these wait for nobody's turn
         }
     }
+}
+
+void job_list(struct cluster_job *j, struct cluster_job_list *list)
+{
+    if (j->list != NULL) {
+        TAILQ_REMOVE(j->list, j, entry);
+    }
+    j->list = list;
+    if (list != NULL) {
+        TAILQ_INSERT_TAIL(list, j, entry);
+    }
+}
+
+void job_ask(struct cluster *c, struct cluster_job *j)
+{
+    job_list(j, &c->asking);
+    j->request.arena = &j->arena;
+    cluster_ask(c, &j->request);
+}
+
+void job_answered(struct cluster *c, struct controller_request *r)
+{
+    job_finish(c, (struct cluster_job *)((char *)r - offsetof(struct cluster_job, request)), ERR_OK);
 }
 
 static void job_run(struct mailbox_item *item)
 {
     struct cluster_job *j = (struct cluster_job *)((char *)item - offsetof(struct cluster_job, item));
-    TAILQ_INSERT_TAIL(&j->cluster->queued, j, entry);
-    jobs_next(j->cluster);
+    struct cluster *c = j->cluster;
+    if (c->state == CLUSTER_CLOSED) {
+        job_finish(c, j, ERR_CLOSED);
+    } else if (j->type == CLUSTER_CONTROL) {
+        control_receive(c, j);
+    } else if (j->type == CLUSTER_ASK) {
+        job_ask(c, j);
+    } else {
+        job_list(j, &c->queued);
+        jobs_next(c);
+    }
+}
+
+struct cluster_job *job_new_own(struct cluster *c, enum cluster_job_type type)
+{
+    struct cluster_job *j = NULL;
+    enum err err = cluster_job_new(type, &j);
+    j = (struct cluster_job *)(uintptr_t)must_have(err == ERR_OK ? j : NULL);
+    j->cluster = c;
+    mutex_lock(&c->gate_mu);
+    c->jobs_count++;
+    mutex_unlock(&c->gate_mu);
+    return j;
 }
 
 enum err cluster_job_submit(struct cluster *c, struct cluster_job *j)
@@ -137,22 +198,16 @@ enum err cluster_job_submit(struct cluster *c, struct cluster_job *j)
     return err;
 }
 
-// Takes the job out of whatever list it is in; it is in none when it writes.
-static void job_take_out(struct cluster *c, struct cluster_job *j)
-{
-    if (c->writing == j) {
-        c->writing = NULL;
-    } else {
-        TAILQ_REMOVE(&c->settling, j, entry);
-    }
-}
-
 void job_finish(struct cluster *c, struct cluster_job *j, enum err err)
 {
-    job_take_out(c, j);
+    job_list(j, NULL);
+    c->writing = c->writing == j ? NULL : c->writing;
     struct wake_list woken = {NULL};
-    mutex_lock(&j->mu);
     j->err = err;
+    if (j->on_done != NULL) {
+        j->on_done(c, j);
+    }
+    mutex_lock(&j->mu);
     j->done = true;
     struct wait_link *link;
     LIST_FOREACH (link, &j->waiters, entry) {
@@ -184,6 +239,8 @@ static bool job_settled(struct cluster *c, struct cluster_job *j)
     case CLUSTER_CONSUMER_OFFSETS_READ:
     case CLUSTER_CONSUMER_OFFSETS_WRITE:
     case CLUSTER_DESCRIBE_CONFIGS:
+    case CLUSTER_CONTROL:
+    case CLUSTER_ASK:
         break; // these end without waiting for anything
     }
     return true;
@@ -193,7 +250,7 @@ void job_written(struct cluster *c, struct cluster_job *j)
 {
     ASSERT(c->writing == j);
     c->writing = NULL;
-    TAILQ_INSERT_TAIL(&c->settling, j, entry);
+    job_list(j, &c->settling);
     if (job_settled(c, j)) {
         job_finish(c, j, ERR_OK);
     }
@@ -263,10 +320,12 @@ void jobs_fail_all(struct cluster *c, enum err err)
         job_finish(c, TAILQ_FIRST(&c->settling), err);
     }
     while (!TAILQ_EMPTY(&c->queued)) {
-        struct cluster_job *j = TAILQ_FIRST(&c->queued);
-        TAILQ_REMOVE(&c->queued, j, entry);
-        c->writing = j;
-        job_finish(c, j, err);
+        job_finish(c, TAILQ_FIRST(&c->queued), err);
+    }
+    if (c->state == CLUSTER_CLOSED) { // until then this broker does what it is told
+        while (!TAILQ_EMPTY(&c->controls)) {
+            job_finish(c, TAILQ_FIRST(&c->controls), err);
+        }
     }
 }
 

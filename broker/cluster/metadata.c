@@ -364,6 +364,32 @@ void metadata_builder_put_topic(struct metadata_builder *b, const struct metadat
     m->topics_count++;
 }
 
+void metadata_builder_put_partitions(struct metadata_builder *b, const struct metadata_topic *t)
+{
+    bool found;
+    int32_t place = builder_place(b, t->name, &found);
+    const struct metadata_topic *old = found ? &b->m->topics[place]->topic : NULL;
+    if (old != NULL && !uuid_equal(&old->id, &t->id)) {
+        old = NULL;
+    }
+    int32_t count = t->partitions_count == 0 ? 0 : t->partitions[t->partitions_count - 1].index + 1;
+    int32_t kept = old == NULL ? 0 : old->partitions_count;
+    count = kept > count ? kept : count;
+    struct metadata_partition *list = must_array((size_t)count, sizeof *list);
+    for (int32_t i = 0; i < count; i++) {
+        list[i] =
+            i < kept ? old->partitions[i] : (struct metadata_partition){.index = i, .leader = -1, .leader_epoch = -1};
+    }
+    for (int32_t i = 0; i < t->partitions_count; i++) {
+        list[t->partitions[i].index] = t->partitions[i];
+    }
+    struct metadata_topic whole = *t;
+    whole.partitions = list;
+    whole.partitions_count = count;
+    metadata_builder_put_topic(b, &whole);
+    free(list);
+}
+
 void metadata_builder_remove_topic(struct metadata_builder *b, const char *name)
 {
     struct metadata *m = b->m;

@@ -16,6 +16,9 @@ void metadata_builder_set_controller(struct metadata_builder *b, int32_t broker_
 void metadata_builder_set_brokers(struct metadata_builder *b, const struct metadata_broker *brokers, int32_t count);
 // Adds the topic or replaces the one of that name. Copied; its partitions are sorted and without gaps.
 void metadata_builder_put_topic(struct metadata_builder *b, const struct metadata_topic *t);
+// The same for some partitions of a topic: the others stay as they are, as long as the topic has the same id. Ascending
+// by index; numbers nobody has said anything of yet are partitions without replicas.
+void metadata_builder_put_partitions(struct metadata_builder *b, const struct metadata_topic *t);
 // Nothing when there is no such topic.
 void metadata_builder_remove_topic(struct metadata_builder *b, const char *name);
 // The picture with one reference, for the caller; the builder is gone.

@@ -60,9 +60,6 @@ static void settings_work_out(struct cluster *c, struct topic_settings *s)
 void settings_put(struct cluster *c, const char *topic, const struct znode_config *entries)
 {
     settings_remove(c, topic);
-    if (entries->entries_count == 0) {
-        return;
-    }
     struct topic_settings *s = must_alloc(sizeof *s);
     s->name = must_strdup(topic);
     arena_init(&s->arena, SETTINGS_ARENA_LIMIT);
@@ -75,6 +72,11 @@ void settings_put(struct cluster *c, const char *topic, const struct znode_confi
 void settings_remove(struct cluster *c, const char *topic)
 {
     settings_drop(c, settings_of(c, topic));
+}
+
+bool settings_known(const struct cluster *c, const char *topic)
+{
+    return settings_of(c, topic) != NULL;
 }
 
 const struct topic_config *settings_find(const struct cluster *c, const char *topic)

@@ -298,6 +298,14 @@ static void hook_config_changed(void *ctx, const char *topic, int32_t partition,
     }
 }
 
+static void hook_isr_answered(void *ctx, const struct cluster_isr_answer *a)
+{
+    const struct coordinator *c = ctx;
+    if (c->inner.isr_answered != NULL) {
+        c->inner.isr_answered(c->inner.ctx, a);
+    }
+}
+
 static void hook_topic_deleted(void *ctx, const char *topic, int32_t partitions_count)
 {
     struct coordinator *c = ctx;
@@ -319,6 +327,7 @@ struct cluster_hooks coordinator_hooks(struct coordinator *c, struct cluster_hoo
                                   .partition_removed = hook_removed,
                                   .topic_deleted = hook_topic_deleted,
                                   .config_changed = hook_config_changed,
+                                  .isr_answered = hook_isr_answered,
                                   .ctx = c};
 }
 

@@ -26,7 +26,6 @@
 enum {
     READ_ROUNDS = 8, // reads per event, so that one connection cannot keep the loop
     SEND_PIECES = 16,
-    NAME_BYTES = 280, // a host's name has at most 253
 };
 
 enum peer_state {
@@ -50,7 +49,7 @@ STAILQ_HEAD(peer_request_list, peer_request);
 struct peer {
     struct peer_options o;
     char *host;
-    char name[NAME_BYTES];
+    char name[PEER_NAME_BYTES];
     enum peer_state state;
     uint64_t opening;           // how often it was opened
     struct mailbox_item opener; // begins to connect, or tells that it cannot
@@ -451,6 +450,11 @@ void peer_open(struct peer *p)
 
 // ---- the owner's side ----
 
+void peer_name_format(char name[PEER_NAME_BYTES], const char *host, uint16_t port)
+{
+    snprintf(name, PEER_NAME_BYTES, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+}
+
 enum err peer_new(const struct peer_options *o, struct peer **out)
 {
     ASSERT(o->max_in_flight >= 1 && o->max_in_flight <= PEER_MAX_IN_FLIGHT);
@@ -469,7 +473,7 @@ enum err peer_new(const struct peer_options *o, struct peer **out)
         peer_destroy(p);
         return ERR_NO_MEMORY;
     }
-    snprintf(p->name, sizeof p->name, strchr(o->host, ':') != NULL ? "[%s]:%u" : "%s:%u", o->host, (unsigned)o->port);
+    peer_name_format(p->name, o->host, o->port);
     *out = p;
     return ERR_OK;
 }

@@ -18,6 +18,7 @@
 #include "broker/net/loop.h"
 
 #define PEER_MAX_IN_FLIGHT 64
+#define PEER_NAME_BYTES    280 // a host's name has at most 253
 
 struct peer;
 
@@ -61,6 +62,8 @@ typedef void peer_answer_fn(void *ctx, enum err err, uint8_t *frame, size_t len)
 enum err peer_send(struct peer *p, uint8_t *frame, size_t len, int64_t timeout_ms, peer_answer_fn *fn,
                    void *ctx) WARN_UNUSED;
 int peer_in_flight(const struct peer *p);
-const char *peer_name(const struct peer *p); // "host:port", for log lines
+// "host:port" or "[host]:port", to tell peers apart and for log lines.
+const char *peer_name(const struct peer *p);
+void peer_name_format(char name[PEER_NAME_BYTES], const char *host, uint16_t port);
 
 #endif

@@ -137,6 +137,7 @@ static void cluster_join(struct api_rig *rig)
         .cluster_id = "",
         .endpoints = &endpoint,
         .endpoints_count = 1,
+        .inter_broker_listener = "PLAINTEXT",
         .num_partitions = 1,
         .default_replication_factor = 1,
         .delete_topics = true,

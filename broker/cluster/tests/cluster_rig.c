@@ -68,6 +68,18 @@ static void config_changed(void *ctx, const char *topic, int32_t partition, cons
     mutex_unlock(&r->mu);
 }
 
+static void isr_answered(void *ctx, const struct cluster_isr_answer *a)
+{
+    struct cluster_rig *r = ctx;
+    mutex_lock(&r->mu);
+    r->isr_answers++;
+    r->isr_answer = *a;
+    r->isr_answer.topic = NULL;
+    r->isr_answer.isr = NULL;
+    cond_broadcast(&r->cond);
+    mutex_unlock(&r->mu);
+}
+
 const struct hosted *cluster_rig_hosted(struct cluster_rig *r, const char *name)
 {
     mutex_lock(&r->mu);
@@ -109,6 +121,7 @@ void cluster_rig_init(struct cluster_rig *r)
         .cluster_id = "",
         .endpoints = &endpoint,
         .endpoints_count = 1,
+        .inter_broker_listener = "PLAINTEXT",
         .num_partitions = 3,
         .default_replication_factor = 1,
         .delete_topics = true,
@@ -117,6 +130,7 @@ void cluster_rig_init(struct cluster_rig *r)
         .hooks = {.partition_changed = partition_changed,
                   .partition_removed = partition_removed,
                   .config_changed = config_changed,
+                  .isr_answered = isr_answered,
                   .ctx = r},
     };
     assert_int_equal(loop_new("test", os_real(), &r->loop), ERR_OK);

@@ -30,6 +30,8 @@ struct cluster_rig {
     struct cond cond;
     struct hosted hosted[RIG_MAX_HOSTED];
     int hosted_count;
+    int isr_answers; // how many came, and the last one
+    struct cluster_isr_answer isr_answer;
     enum err changed_err; // what the hooks answer
     enum err removed_err;
 };

@@ -30,13 +30,18 @@ struct rig {
     bool zk_ready;
     struct controller *controller;
     int32_t broker_id;
-    int32_t brokers_count; // registered with ids 1..n
-    int64_t writes_left;   // then the process dies; -1 = never
+    int64_t session_id;    // as the controller is told; 0 = not known
+    int32_t brokers_count; // registered with ids 1..n, but for those that are away
+    bool away[RIG_MAX_BROKERS + 1];
+    bool unclean;         // elections may be
+    int32_t joined, left; // the last broker the channels heard of
+    int64_t writes_left;  // then the process dies; -1 = never
     bool dead;
     bool ready;
     bool failed;
     int32_t stood_by; // for whom; -1 = not
     int pending;
+    struct controller_request *answered; // the last one
     // Survive a restart, as logs on disks do.
     struct rig_replica replicas[RIG_MAX_REPLICAS];
     int replicas_count;
@@ -61,12 +66,28 @@ void rig_run(struct rig *r);
 // The controller alone goes, with its claim, and comes.
 void rig_stop_controller(struct rig *r);
 void rig_start_controller(struct rig *r);
+// Its session expires; a new one begins.
+void rig_expire(struct rig *r);
+void rig_step_start(struct rig *r);
+
+// A broker dies, or comes (again); not counted as a write.
+void rig_broker_stop(struct rig *r, int32_t id);
+void rig_broker_start(struct rig *r, int32_t id);
+// Without letting the controller see what is between.
+void rig_broker_bounce(struct rig *r, int32_t id);
+int64_t rig_broker_epoch(struct rig *r, int32_t id);
+// Asks the controller and waits for the answer.
+void rig_ask(struct rig *r, struct controller_request *q);
 
 // One write of somebody else, noted and counted like the controller's. False: the process has died before it.
 bool rig_create(struct rig *r, const char *path, const char *data);
 void rig_delete(struct rig *r, const char *path);
+void rig_set(struct rig *r, const char *path, const char *data);
+int32_t rig_version(struct rig *r, const char *path);
 // What a broker does for CreateTopics: the config, then the topic with brokers 1..rf for every partition.
 void rig_create_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf);
+// The same with one partition and these replicas.
+void rig_create_assigned(struct rig *r, const char *name, const char *replicas);
 // What a broker does for CreatePartitions: the topic's node with this many partitions.
 void rig_grow_topic(struct rig *r, const char *name, int32_t partitions, int32_t rf);
 void rig_mark(struct rig *r, const char *name);

@@ -256,21 +256,68 @@ static void test_standby(void **state)
     rig_close(&r);
 }
 
-// A controller whose epoch has been taken by another writes nothing more and stands by.
+// A controller whose epoch has been taken by another writes nothing more and looks who is the controller now.
 static void test_fenced(void **state)
 {
     (void)state;
     struct rig r;
     rig_open(&r, 1);
     rig_delete(&r, "/controller_epoch");
-    rig_delete(&r, "/controller");
-    assert_true(rig_create(&r, "/controller",
-                           "{\"version\":2,\"brokerid\":9,\"timestamp\":\"1\",\"kraftControllerEpoch\":-1}"));
     assert_true(rig_create(&r, "/controller_epoch", "7"));
     rig_create_topic(&r, "a", 1, 1);
-    assert_int_equal(r.stood_by, 9);
+    assert_int_equal(r.stood_by, 1); // by what /controller says
     assert_false(rig_exists(&r, znode_path_partitions("a").s));
     assert_false(r.failed);
+    rig_close(&r);
+}
+
+// /controller is taken away: whoever is first is elected again, with the next epoch.
+static void test_deposed(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 1);
+    rig_delete(&r, "/controller");
+    rig_check(&r);
+    rig_create_topic(&r, "a", 1, 1);
+    struct arena a;
+    arena_init(&a, 65536);
+    assert_int_equal(rig_state(&r, "a", 0, &a).controller_epoch, 2);
+    arena_release(&a);
+    rig_check(&r);
+    rig_close(&r);
+}
+
+// The outcome of the claim was lost with a connection: what is found is one's own.
+static void test_own_claim_is_recognised(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 1);
+    controller_free(r.controller); // without a trace: its ephemeral stays
+    r.controller = NULL;
+    r.session_id = zk_session_id(r.zk);
+    rig_start_controller(&r);
+    rig_create_topic(&r, "a", 1, 1);
+    rig_check(&r);
+    rig_close(&r);
+}
+
+// The session goes, and with it what was under way; the next one begins anew.
+static void test_expired(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, 1);
+    rig_create_topic(&r, "a", 1, 1);
+    rig_expire(&r);
+    assert_false(r.ready);
+    rig_create_topic(&r, "b", 1, 1);
+    assert_false(rig_exists(&r, znode_path_partitions("b").s));
+    rig_delete(&r, "/controller"); // as the end of the session does
+    rig_step_start(&r);
+    rig_check(&r);
+    assert_true(rig_exists(&r, znode_path_state("b", 0).s));
     rig_close(&r);
 }
 
@@ -361,6 +408,9 @@ int main(void)
         cmocka_unit_test(test_mark_of_unknown_topic),
         cmocka_unit_test(test_standby),
         cmocka_unit_test(test_fenced),
+        cmocka_unit_test(test_deposed),
+        cmocka_unit_test(test_own_claim_is_recognised),
+        cmocka_unit_test(test_expired),
         cmocka_unit_test(test_death_between_any_two_writes),
         cmocka_unit_test(test_random_walk),
     };

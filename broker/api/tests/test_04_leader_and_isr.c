@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LeaderAndIsr, StopReplica and UpdateMetadata in every version, as another broker's controller sends them: what is
+// taken, what is refused, and what clients see of it afterwards.
+#include <unistd.h>
+
+#include "base/tests/cmocka_all.h"
+#include "broker/api/tests/api_rig.h"
+
+#define OTHER_EPOCH 5 // of a controller after this broker's own
+
+static struct leader_and_isr_request *leader_request(struct api_rig *rig, int16_t version, const char *topic,
+                                                     int32_t partition, int32_t leader_epoch)
+{
+    static int32_t self[] = {1};
+    struct arena *a = &rig->arena;
+    struct leader_and_isr_request *in = arena_alloc(a, sizeof *in);
+    struct leader_and_isr_request_leader_and_isr_partition_state *p = arena_alloc(a, sizeof *p);
+    leader_and_isr_request_init(in);
+    leader_and_isr_request_leader_and_isr_partition_state_init(p);
+    in->controller_id = 9;
+    in->controller_epoch = OTHER_EPOCH;
+    p->partition_index = partition;
+    p->controller_epoch = OTHER_EPOCH;
+    p->leader = 1;
+    p->leader_epoch = leader_epoch;
+    p->isr = p->replicas = self;
+    p->isr_count = p->replicas_count = 1;
+    if (version < 2) {
+        p->topic_name = slice_str(topic);
+        in->ungrouped_partition_states = p;
+        in->ungrouped_partition_states_count = 1;
+        return in;
+    }
+    in->topic_states = arena_alloc(a, sizeof *in->topic_states);
+    in->topic_states_count = 1;
+    leader_and_isr_request_leader_and_isr_topic_state_init(in->topic_states);
+    in->topic_states->topic_name = slice_str(topic);
+    in->topic_states->topic_id = (struct uuid){{1, 2, 3, (uint8_t)version}};
+    in->topic_states->partition_states = p;
+    in->topic_states->partition_states_count = 1;
+    return in;
+}
+
+static int16_t leader_code(struct api_rig *rig, int fd, int16_t version, struct leader_and_isr_request *in)
+{
+    const struct leader_and_isr_response *out = rig_call(rig, fd, 4, version, in);
+    assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
+    if (version >= 5) {
+        assert_int_equal(out->topics_count, 1);
+        assert_memory_equal(&out->topics[0].topic_id, &in->topic_states->topic_id, 16);
+        assert_int_equal(out->topics[0].partition_errors_count, 1);
+        return out->topics[0].partition_errors[0].error_code;
+    }
+    assert_int_equal(out->partition_errors_count, 1);
+    return out->partition_errors[0].error_code;
+}
+
+static void test_leader_in_every_version(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    for (int16_t version = 0; version <= 7; version++) {
+        const char *topic = arena_printf(&rig.arena, "t%d", version);
+        assert_int_equal(leader_code(&rig, fd, version, leader_request(&rig, version, topic, 0, 0)), KAFKA_ERROR_NONE);
+    }
+    close(fd);
+    api_rig_close(&rig);
+}
+
+static void test_refused_as_a_whole(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    struct leader_and_isr_request *in = leader_request(&rig, 7, "t", 0, 0);
+    in->broker_epoch = cluster_broker_epoch(rig.cluster) - 1;
+    const struct leader_and_isr_response *out = rig_call(&rig, fd, 4, 7, in);
+    assert_int_equal(out->error_code, KAFKA_ERROR_STALE_BROKER_EPOCH);
+    in->broker_epoch++;
+    out = rig_call(&rig, fd, 4, 7, in);
+    assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
+    // From now on the controller of before has nothing to say, whichever way it says it.
+    in->controller_epoch = OTHER_EPOCH - 1;
+    out = rig_call(&rig, fd, 4, 7, in);
+    assert_int_equal(out->error_code, KAFKA_ERROR_STALE_CONTROLLER_EPOCH);
+    struct update_metadata_request metadata;
+    update_metadata_request_init(&metadata);
+    metadata.controller_epoch = OTHER_EPOCH - 1;
+    const struct update_metadata_response *told = rig_call(&rig, fd, 6, 8, &metadata);
+    assert_int_equal(told->error_code, KAFKA_ERROR_STALE_CONTROLLER_EPOCH);
+    struct stop_replica_request stop;
+    stop_replica_request_init(&stop);
+    stop.controller_epoch = OTHER_EPOCH - 1;
+    const struct stop_replica_response *stopped = rig_call(&rig, fd, 5, 4, &stop);
+    assert_int_equal(stopped->error_code, KAFKA_ERROR_STALE_CONTROLLER_EPOCH);
+    close(fd);
+    api_rig_close(&rig);
+}
+
+// ---- StopReplica ----
+
+static struct stop_replica_request *stop_request(struct api_rig *rig, int16_t version, const char *topic)
+{
+    static int32_t zero[] = {0};
+    struct arena *a = &rig->arena;
+    struct stop_replica_request *in = arena_alloc(a, sizeof *in);
+    stop_replica_request_init(in);
+    in->controller_id = 9;
+    in->controller_epoch = OTHER_EPOCH;
+    if (version == 0) {
+        in->delete_partitions = true;
+        in->ungrouped_partitions = arena_alloc(a, sizeof *in->ungrouped_partitions);
+        in->ungrouped_partitions_count = 1;
+        stop_replica_request_stop_replica_partition_v0_init(in->ungrouped_partitions);
+        in->ungrouped_partitions->topic_name = slice_str(topic);
+    } else if (version < 3) {
+        in->delete_partitions = true;
+        in->topics = arena_alloc(a, sizeof *in->topics);
+        in->topics_count = 1;
+        stop_replica_request_stop_replica_topic_v1_init(in->topics);
+        in->topics->name = slice_str(topic);
+        in->topics->partition_indexes = zero;
+        in->topics->partition_indexes_count = 1;
+    } else {
+        in->topic_states = arena_alloc(a, sizeof *in->topic_states);
+        in->topic_states_count = 1;
+        stop_replica_request_stop_replica_topic_state_init(in->topic_states);
+        in->topic_states->topic_name = slice_str(topic);
+        in->topic_states->partition_states = arena_alloc(a, sizeof *in->topic_states->partition_states);
+        in->topic_states->partition_states_count = 1;
+        stop_replica_request_stop_replica_partition_state_init(in->topic_states->partition_states);
+        in->topic_states->partition_states->leader_epoch = -2;
+        in->topic_states->partition_states->delete_partition = true;
+    }
+    return in;
+}
+
+static void test_stop_in_every_version(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    for (int16_t version = 0; version <= 4; version++) {
+        const char *topic = arena_printf(&rig.arena, "t%d", version);
+        assert_int_equal(leader_code(&rig, fd, 7, leader_request(&rig, 7, topic, 0, 0)), KAFKA_ERROR_NONE);
+        for (int round = 0; round < 2; round++) { // what is not there is stopped all the same
+            const struct stop_replica_response *out =
+                rig_call(&rig, fd, 5, version, stop_request(&rig, version, topic));
+            assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
+            assert_int_equal(out->partition_errors_count, 1);
+            assert_int_equal(out->partition_errors[0].error_code, KAFKA_ERROR_NONE);
+            assert_true(slice_equal(out->partition_errors[0].topic_name, slice_str(topic)));
+        }
+    }
+    close(fd);
+    api_rig_close(&rig);
+}
+
+// ---- UpdateMetadata ----
+
+static struct update_metadata_request *metadata_request(struct api_rig *rig, int16_t version, int32_t leader)
+{
+    static int32_t replicas[] = {1, 2};
+    struct arena *a = &rig->arena;
+    struct update_metadata_request *in = arena_alloc(a, sizeof *in);
+    struct update_metadata_request_update_metadata_partition_state *p = arena_alloc(a, sizeof *p);
+    update_metadata_request_init(in);
+    update_metadata_request_update_metadata_partition_state_init(p);
+    in->controller_id = 2;
+    in->controller_epoch = OTHER_EPOCH;
+    in->live_brokers = arena_alloc(a, sizeof *in->live_brokers);
+    in->live_brokers_count = 1;
+    update_metadata_request_update_metadata_broker_init(in->live_brokers);
+    in->live_brokers->id = 2;
+    in->live_brokers->v0_host = slice_str("other");
+    in->live_brokers->v0_port = 4711;
+    in->live_brokers->endpoints = arena_alloc(a, sizeof *in->live_brokers->endpoints);
+    in->live_brokers->endpoints_count = version > 0;
+    update_metadata_request_update_metadata_endpoint_init(in->live_brokers->endpoints);
+    in->live_brokers->endpoints->host = slice_str("other");
+    in->live_brokers->endpoints->port = 4711;
+    in->live_brokers->endpoints->listener = slice_str("PLAINTEXT");
+    p->topic_name = slice_str("t");
+    p->partition_index = 1; // of 0 nothing has been said
+    p->leader = leader;
+    p->leader_epoch = 3;
+    p->isr = p->replicas = replicas;
+    p->isr_count = p->replicas_count = 2;
+    if (version < 5) {
+        in->ungrouped_partition_states = p;
+        in->ungrouped_partition_states_count = 1;
+        return in;
+    }
+    in->topic_states = arena_alloc(a, sizeof *in->topic_states);
+    in->topic_states_count = 1;
+    update_metadata_request_update_metadata_topic_state_init(in->topic_states);
+    in->topic_states->topic_name = slice_str("t");
+    in->topic_states->partition_states = p;
+    in->topic_states->partition_states_count = 1;
+    return in;
+}
+
+static void test_metadata_in_every_version(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    for (int16_t version = 0; version <= 8; version++) {
+        const struct update_metadata_response *out = rig_call(&rig, fd, 6, version, metadata_request(&rig, version, 2));
+        assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
+        const struct metadata *m = cluster_metadata(rig.cluster);
+        assert_int_equal(metadata_controller_id(m), 2);
+        assert_int_equal(metadata_brokers_count(m), 1);
+        const struct metadata_endpoint *e = metadata_broker_endpoint(metadata_broker_at(m, 0), "PLAINTEXT");
+        assert_string_equal(e->host, "other");
+        assert_int_equal(e->port, 4711);
+        const struct metadata_topic *t = metadata_topic_find(m, slice_str("t"));
+        assert_int_equal(t->partitions_count, 2);
+        assert_int_equal(t->partitions[1].leader, 2);
+        assert_int_equal(t->partitions[1].leader_epoch, 3);
+        assert_int_equal(t->partitions[1].isr_count, 2);
+        metadata_unref(m);
+        out = rig_call(&rig, fd, 6, version, metadata_request(&rig, version, -2)); // the topic goes
+        assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
+        m = cluster_metadata(rig.cluster);
+        assert_null(metadata_topic_find(m, slice_str("t")));
+        metadata_unref(m);
+    }
+    close(fd);
+    api_rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_leader_in_every_version),
+        cmocka_unit_test(test_refused_as_a_whole),
+        cmocka_unit_test(test_stop_in_every_version),
+        cmocka_unit_test(test_metadata_in_every_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
