@@ -41,6 +41,7 @@
     X(NOT_LEADER, "this broker does not lead the partition")                                                           \
     X(FENCED_EPOCH, "leader epoch is older than the known one")                                                        \
     X(UNKNOWN_EPOCH, "leader epoch is newer than the known one")                                                       \
+    X(OFFSET_NOT_AVAILABLE, "the new leader does not know yet what is committed")                                      \
     X(NOT_ENOUGH_REPLICAS, "fewer in-sync replicas than required")                                                     \
     X(INELIGIBLE, "a replica that may not be in sync now")                                                             \
     X(NOT_CONTROLLER, "this broker is not the controller")

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define KEYS_ARENA_LIMIT ((size_t)64 * 1024 * 1024)
+#define MAX_FETCHERS     32 // threads; num.replica.fetchers beyond it buys nothing
 
 struct broker {
     const struct broker_config *config;
@@ -90,7 +91,7 @@ static enum err control_call(struct broker *b, enum err (*fn)(struct broker *b))
 
 static enum err background_begin(struct broker *b)
 {
-    return replica_manager_start(b->replicas, cluster_loop(b->cluster));
+    return replica_manager_start(b->replicas, b->cluster);
 }
 
 static enum err background_end(struct broker *b)
@@ -172,6 +173,7 @@ static void api_fill(struct broker *b)
         .num_partitions = c->num_partitions,
         .default_replication_factor = c->default_replication_factor,
         .auto_create_topics = c->auto_create_topics,
+        .rack_aware_reads = c->rack_aware_reads,
         .delete_topics = c->delete_topics,
         .group = group_options_of(c),
         .offsets_topic =
@@ -306,6 +308,21 @@ static void directory_failed(void *ctx)
     cluster_log_dir_failed(b->cluster);
 }
 
+static struct fetch_settings fetch_settings_of(const struct broker_config *c)
+{
+    int threads = c->num_replica_fetchers < MAX_FETCHERS ? c->num_replica_fetchers : MAX_FETCHERS;
+    return (struct fetch_settings){
+        .threads = threads > 1 ? threads : 1,
+        .wait_max_ms = c->replica_fetch_wait_max_ms,
+        .min_bytes = c->replica_fetch_min_bytes,
+        .max_bytes = c->replica_fetch_max_bytes,
+        .response_max_bytes = c->replica_fetch_response_max_bytes,
+        .backoff_ms = c->replica_fetch_backoff_ms,
+        .socket_timeout_ms = c->replica_socket_timeout_ms,
+        .receive_buffer_bytes = c->replica_socket_receive_buffer_bytes,
+    };
+}
+
 static enum err replicas_open(struct broker *b)
 {
     const struct broker_config *c = b->config;
@@ -322,7 +339,10 @@ static enum err replicas_open(struct broker *b)
             .initial_delay_ms = c->initial_task_delay_ms,
             .flush_check_ms = c->flush_scheduler_interval_ms,
             .checkpoint_ms = c->flush_offset_checkpoint_interval_ms,
+            .replica_lag_max_ms = c->replica_lag_time_max_ms,
             .high_watermark_checkpoint_ms = c->high_watermark_checkpoint_interval_ms,
+            .fetch = fetch_settings_of(c),
+            .inter_broker_listener = c->inter_broker_listener,
             .dir_failed = directory_failed,
             .dir_failed_ctx = b,
         },

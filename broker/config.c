@@ -87,6 +87,15 @@ static const struct binding bindings[] = {
     BIND("log.flush.scheduler.interval.ms", flush_scheduler_interval_ms),
     BIND("log.flush.offset.checkpoint.interval.ms", flush_offset_checkpoint_interval_ms),
     BIND("replica.high.watermark.checkpoint.interval.ms", high_watermark_checkpoint_interval_ms),
+    BIND("replica.lag.time.max.ms", replica_lag_time_max_ms),
+    BIND("replica.socket.timeout.ms", replica_socket_timeout_ms),
+    BIND("replica.socket.receive.buffer.bytes", replica_socket_receive_buffer_bytes),
+    BIND("replica.fetch.max.bytes", replica_fetch_max_bytes),
+    BIND("replica.fetch.wait.max.ms", replica_fetch_wait_max_ms),
+    BIND("replica.fetch.backoff.ms", replica_fetch_backoff_ms),
+    BIND("replica.fetch.min.bytes", replica_fetch_min_bytes),
+    BIND("replica.fetch.response.max.bytes", replica_fetch_response_max_bytes),
+    BIND("num.replica.fetchers", num_replica_fetchers),
     BIND("producer.id.expiration.ms", producer_id_expiration_ms),
     BIND("producer.id.expiration.check.interval.ms", producer_id_expiration_check_interval_ms),
     BIND("group.min.session.timeout.ms", group_min_session_timeout_ms),
@@ -438,6 +447,8 @@ static enum err topic_texts_fill(struct broker_config *c)
         c->cleanup_delete |= slice_equal(item, slice_str("delete"));
         c->cleanup_compact |= slice_equal(item, slice_str("compact"));
     }
+    const char *selector = broker_config_value(c, "replica.selector.class");
+    c->rack_aware_reads = selector && strstr(selector, "RackAware");
     c->timestamp_append_time = strcmp(broker_config_value(c, "log.message.timestamp.type"), "LogAppendTime") == 0;
     if (c->compression_gzip_level == 0) {
         return fail(c, "compression.gzip.level=0: allowed is -1 or an integer from 1 to 9");

@@ -99,6 +99,17 @@ struct broker_config {
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;
+    // Replication.
+    int64_t replica_lag_time_max_ms;
+    int32_t replica_socket_timeout_ms;
+    int32_t replica_socket_receive_buffer_bytes;
+    int32_t replica_fetch_max_bytes;
+    int32_t replica_fetch_wait_max_ms;
+    int32_t replica_fetch_backoff_ms;
+    int32_t replica_fetch_min_bytes;
+    int32_t replica_fetch_response_max_bytes;
+    int32_t num_replica_fetchers;
+    bool rack_aware_reads; // replica.selector.class is the rack-aware one
     // Consumer groups.
     int32_t group_min_session_timeout_ms;
     int32_t group_max_session_timeout_ms;

@@ -441,6 +441,25 @@ static enum err log_truncate_paused(struct log *l, int64_t offset)
     return err;
 }
 
+static enum err log_restart_paused(struct log *l, int64_t offset)
+{
+    enum err err = log_restart_at(l, offset);
+    if (!err) {
+        atomic_store_explicit(&l->recovery_point, offset, memory_order_release);
+        l->sync_from = offset;
+    }
+    return err;
+}
+
+static enum err log_cut(struct log *l, int64_t offset, enum err (*cut_paused)(struct log *l, int64_t offset))
+{
+    log_flush_pause(l);
+    enum err err = cut_paused(l, offset);
+    log_flush_resume(l);
+    // The old recovery point must not vouch for bytes that are written there from now on.
+    return err ? err : log_dir_checkpoint(l->dir);
+}
+
 enum err log_truncate(struct log *l, int64_t offset)
 {
     enum err err = log_ready(l);
@@ -451,15 +470,19 @@ enum err log_truncate(struct log *l, int64_t offset)
         err = epoch_cache_truncate_end(l->epochs, log_end_offset(l));
     } else {
         log_info("log", "%s: truncating to offset %" PRId64, l->path, offset);
-        log_flush_pause(l);
-        err = log_truncate_paused(l, offset);
-        log_flush_resume(l);
-        if (!err) {
-            // The old recovery point must not vouch for bytes that are written there from now on.
-            err = log_dir_checkpoint(l->dir);
-        }
+        err = log_cut(l, offset, log_truncate_paused);
     }
     return err ? log_stop(l, err, "truncating") : ERR_OK;
+}
+
+enum err log_restart(struct log *l, int64_t offset)
+{
+    if (log_failed(l)) {
+        return ERR_FAILED;
+    }
+    log_info("log", "%s: beginning anew at offset %" PRId64, l->path, offset);
+    enum err err = log_cut(l, offset, log_restart_paused);
+    return err ? log_fail(l, err, "beginning anew") : ERR_OK;
 }
 
 enum err log_advance_start(struct log *l, int64_t offset)

@@ -233,6 +233,9 @@ enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) 
 
 // Cuts everything at and above offset (replication). Whole batches only.
 enum err log_truncate(struct log *l, int64_t offset) WARN_UNUSED; // [append] [disk]
+// Drops everything there is, epochs and producers too: the log is empty and begins at offset (replication, where the
+// leader has nothing of it any more).
+enum err log_restart(struct log *l, int64_t offset) WARN_UNUSED; // [append] [disk]
 
 // What a Produce request's records look like before any partition is touched, for checks over the whole request:
 // first batch's magic, codec, attributes; ERR_CORRUPT when its length is below 14 or its magic above 2,

@@ -16,6 +16,7 @@
 #define FETCH_FIRST_STORAGE_ERROR       6 // before, clients are told to look for the leader
 #define FETCH_FIRST_ZSTD_VERSION        10
 #define FETCH_FIRST_SESSION_VERSION     7
+#define FETCH_FIRST_ANY_REPLICA_VERSION 11 // consumers may read from followers (KIP-392)
 #define FETCH_FIRST_TOPIC_ID_VERSION    13
 #define FETCH_FIRST_LEADER_VERSION      16 // CurrentLeader and NodeEndpoints (KIP-951)
 
@@ -217,19 +218,6 @@ static void part_refuse(struct fetch_part *p, int16_t error_code)
     p->out->aborted_transactions_count = 0;
 }
 
-// A follower must be one of the partition's replicas and not the leader itself.
-static bool follower_known(const struct request *r, const struct fetch_part *p, int32_t replica_id)
-{
-    const struct metadata_partition *m = metadata_partition_find(p->topic, p->want->in->partition);
-    for (int32_t i = 0; i < m->replicas_count; i++) {
-        if (m->replicas[i] == replica_id && replica_id != r->ctx->options->broker_id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// The answer shows the file of what was read, which stays the part's until the request ends.
 static void part_release_file(struct fetch_part *p)
 {
     if (p->read.read.file != NULL) {
@@ -264,12 +252,8 @@ static bool topic_id_fits(const struct fetch_part *p)
     return uuid_is_zero(&p->want->topic_id) || uuid_is_zero(id) || uuid_equal(id, &p->want->topic_id);
 }
 
-static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_part *p)
+static int16_t part_open(struct request *r, struct fetch_part *p)
 {
-    if (run->replica_id >= 0 && !follower_known(r, p, run->replica_id)) {
-        return p->want->in->current_leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
-                                                      : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    }
     if (r->version >= 3 && ((const struct fetch_request *)r->in)->max_bytes < 0) {
         return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
     }
@@ -286,26 +270,61 @@ static int16_t part_open(struct request *r, struct fetch_run *run, struct fetch_
     return err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(err);
 }
 
+struct rack {
+    const struct metadata *metadata;
+    struct slice name;
+};
+
+static bool rack_has(void *ctx, int32_t broker_id)
+{
+    const struct rack *rack = ctx;
+    const struct metadata_broker *b = metadata_broker_find(rack->metadata, broker_id);
+    return b != NULL && b->rack != NULL && slice_equal(slice_str(b->rack), rack->name);
+}
+
+// Whom a consumer that says where it stands reads from, if not from here (KIP-392): a replica in its rack, when this
+// broker is not in it. -1 = from here.
+static int32_t part_reader(const struct request *r, const struct fetch_run *run, const struct fetch_part *p)
+{
+    const struct fetch_request *in = r->in;
+    struct rack rack = {.metadata = r->metadata, .name = in->rack_id};
+    if (!r->ctx->options->rack_aware_reads || run->replica_id >= 0 || r->version < FETCH_FIRST_ANY_REPLICA_VERSION ||
+        rack.name.len == 0 || rack_has(&rack, r->ctx->options->broker_id)) {
+        return -1;
+    }
+    return partition_reader(p->partition, p->want->in->fetch_offset, rack_has, &rack);
+}
+
 // Reads one partition; *left is what the answer may still hold, *min_one whether the first batch may exceed that.
 static void part_read(struct request *r, struct fetch_run *run, struct fetch_part *p, size_t *left, bool *min_one)
 {
     out_reset(p->out, p->want->in->partition);
-    int16_t error_code = part_open(r, run, p);
+    int16_t error_code = part_open(r, p);
     if (error_code != KAFKA_ERROR_NONE) {
         p->out->error_code = error_code;
         return;
     }
     size_t wanted = p->want->in->partition_max_bytes > 0 ? (size_t)p->want->in->partition_max_bytes : 0;
+    p->out->preferred_read_replica = part_reader(r, run, p);
+    bool elsewhere = p->out->preferred_read_replica >= 0;
     p->read = (struct partition_read){
         .current_leader_epoch = p->want->in->current_leader_epoch,
         .last_fetched_epoch = p->want->in->last_fetched_epoch,
         .offset = p->want->in->fetch_offset,
         .isolation = run->isolation,
-        .max_bytes = wanted < *left ? wanted : *left,
-        .min_one = *min_one,
+        .max_bytes = elsewhere        ? 0
+                     : wanted < *left ? wanted
+                                      : *left,
+        .min_one = *min_one && !elsewhere,
+        .any_replica = run->replica_id < 0 && r->version >= FETCH_FIRST_ANY_REPLICA_VERSION,
+        .by_follower = run->replica_id >= 0,
+        .noted = r->runs == 1,
+        .follower = run->replica_id,
+        .follower_start = p->want->in->log_start_offset,
     };
     enum err err = partition_fetch(p->partition, &p->read);
     if (err != ERR_OK) {
+        out_reset(p->out, p->want->in->partition);
         p->out->error_code = errmap_code(err);
         return;
     }
@@ -344,7 +363,7 @@ static void run_release_files(const struct fetch_run *run)
 
 struct fetch_round {
     int64_t bytes;
-    bool at_once; // an error or a diverging epoch ends the wait for all
+    bool at_once; // an error, a diverging epoch or a better replica ends the wait for all
     bool any;     // there is a partition that was read at all
 };
 
@@ -362,7 +381,8 @@ static struct fetch_round run_read(struct request *r, struct fetch_run *run)
         part_read(r, run, p, &left, &min_one);
         round.any = true;
         round.bytes += (int64_t)p->read.read.len;
-        round.at_once = round.at_once || p->out->error_code != KAFKA_ERROR_NONE || p->read.diverging;
+        round.at_once = round.at_once || p->out->error_code != KAFKA_ERROR_NONE || p->read.diverging ||
+                        p->out->preferred_read_replica >= 0;
     }
     return round;
 }

@@ -8,15 +8,16 @@
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
 
-#define LIST_OFFSETS_FIRST_EPOCH_VERSION 4
-#define TIMESTAMP_LATEST                 (-1)
-#define TIMESTAMP_EARLIEST               (-2)
-#define TIMESTAMP_MAX                    (-3) // from v7
-#define TIMESTAMP_EARLIEST_LOCAL         (-4) // from v8
-#define TIMESTAMP_LATEST_TIERED          (-5) // from v9
-#define REPLICA_CONSUMER                 (-1)
-#define OFFSETS_JOB_ARENA_LIMIT          ((size_t)64 * 1024 * 1024)
-#define OFFSETS_OLD_STYLE_MAX            10000 // v0: a client asks for how many offsets it wants
+#define LIST_OFFSETS_FIRST_EPOCH_VERSION         4
+#define LIST_OFFSETS_FIRST_NOT_AVAILABLE_VERSION 5 // before, the leader itself is not available
+#define TIMESTAMP_LATEST                         (-1)
+#define TIMESTAMP_EARLIEST                       (-2)
+#define TIMESTAMP_MAX                            (-3) // from v7
+#define TIMESTAMP_EARLIEST_LOCAL                 (-4) // from v8
+#define TIMESTAMP_LATEST_TIERED                  (-5) // from v9
+#define REPLICA_CONSUMER                         (-1)
+#define OFFSETS_JOB_ARENA_LIMIT                  ((size_t)64 * 1024 * 1024)
+#define OFFSETS_OLD_STYLE_MAX                    10000 // v0: a client asks for how many offsets it wants
 
 // One lookup. The job works on its own copies; results are copied into the answer when it is done.
 struct offset_part {
@@ -210,13 +211,21 @@ static bool run_needs_disk(const struct offsets_run *run)
     return false;
 }
 
+static int16_t part_error(const struct request *r, enum err err)
+{
+    if (err == ERR_OFFSET_NOT_AVAILABLE && r->version < LIST_OFFSETS_FIRST_NOT_AVAILABLE_VERSION) {
+        return KAFKA_ERROR_LEADER_NOT_AVAILABLE;
+    }
+    return err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(err);
+}
+
 static enum api_step run_answer(struct request *r, struct disk_job *job)
 {
     struct offsets_run *run = job->state;
     enum api_step step = API_DONE;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct offset_part *p = &run->parts[i];
-        p->out->error_code = p->err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(p->err);
+        p->out->error_code = part_error(r, p->err);
         if (p->err != ERR_OK) {
             continue;
         }

@@ -8,7 +8,7 @@
 #include "broker/api/errmap.h"
 #include "broker/api/group_request.h"
 #include "broker/api/topic_job.h"
-#include "broker/group/java_hash.h"
+#include "broker/cluster/java_hash.h"
 
 #define COMMIT_TREE_VERSION 0
 #define TREE_WAIT_MS        10000

@@ -6,7 +6,7 @@
 // (key type 2, v6) have no coordinator here.
 #include "broker/api/apis.h"
 #include "broker/api/auto_create.h"
-#include "broker/group/java_hash.h"
+#include "broker/cluster/java_hash.h"
 
 #define FIND_FIRST_BATCH_VERSION 4
 #define FIND_FIRST_SHARE_VERSION 6

@@ -33,6 +33,8 @@ int16_t errmap_code(enum err e)
         return KAFKA_ERROR_NOT_CONTROLLER;
     case ERR_INELIGIBLE:
         return KAFKA_ERROR_INELIGIBLE_REPLICA;
+    case ERR_OFFSET_NOT_AVAILABLE:
+        return KAFKA_ERROR_OFFSET_NOT_AVAILABLE;
     case ERR_OUT_OF_RANGE:
         return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
     case ERR_NOT_FOUND:

@@ -79,6 +79,7 @@ struct api_options {
     int32_t fetch_max_bytes; // fetch.max.bytes
     int32_t num_partitions;  // num.partitions
     int32_t default_replication_factor;
+    bool rack_aware_reads;   // replica.selector.class is the rack-aware one
     bool auto_create_topics; // auto.create.topics.enable
     bool delete_topics;      // delete.topic.enable
     struct group_options group;

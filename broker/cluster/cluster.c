@@ -72,6 +72,9 @@ void cluster_publish(struct cluster *c, const struct metadata *picture)
     c->picture = picture;
     mutex_unlock(&c->picture_mu);
     metadata_unref(old);
+    if (c->options.hooks.picture_changed != NULL) {
+        c->options.hooks.picture_changed(c->options.hooks.ctx, picture);
+    }
     jobs_settle(c);
 }
 

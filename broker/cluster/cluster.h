@@ -84,6 +84,8 @@ struct cluster_hooks {
     void (*topic_deleted)(void *ctx, const char *topic, int32_t partitions_count);
     // These are the topic's effective configs from now on. May be NULL.
     void (*config_changed)(void *ctx, const char *topic, int32_t partition, const struct topic_config *config);
+    // There is another picture of the cluster. May be NULL.
+    void (*picture_changed)(void *ctx, const struct metadata *picture);
     // The outcome of one cluster_alter_isr; everything in it is valid during the call. May be NULL.
     void (*isr_answered)(void *ctx, const struct cluster_isr_answer *a);
     void *ctx;

@@ -7,9 +7,9 @@
 
 #include "base/assert.h"
 #include "base/logging.h"
+#include "broker/cluster/java_hash.h"
 #include "broker/cluster/must.h"
 #include "broker/group/coordinator_internal.h"
-#include "broker/group/java_hash.h"
 #include "protocol/protocol.h"
 
 struct group_time coordinator_now(const struct coordinator *c)
@@ -298,6 +298,14 @@ static void hook_config_changed(void *ctx, const char *topic, int32_t partition,
     }
 }
 
+static void hook_picture_changed(void *ctx, const struct metadata *picture)
+{
+    const struct coordinator *c = ctx;
+    if (c->inner.picture_changed != NULL) {
+        c->inner.picture_changed(c->inner.ctx, picture);
+    }
+}
+
 static void hook_isr_answered(void *ctx, const struct cluster_isr_answer *a)
 {
     const struct coordinator *c = ctx;
@@ -327,6 +335,7 @@ struct cluster_hooks coordinator_hooks(struct coordinator *c, struct cluster_hoo
                                   .partition_removed = hook_removed,
                                   .topic_deleted = hook_topic_deleted,
                                   .config_changed = hook_config_changed,
+                                  .picture_changed = hook_picture_changed,
                                   .isr_answered = hook_isr_answered,
                                   .ctx = c};
 }

@@ -22,6 +22,7 @@ void partition_unref(struct partition *p)
     mutex_destroy(&p->state_mu);
     cond_destroy(&p->flush_idle);
     pthread_rwlock_destroy(&p->log_gate);
+    replica_set_release(&p->replicas);
     free(p->topic);
     free(p);
 }
@@ -41,7 +42,7 @@ const struct uuid *partition_topic_id(const struct partition *p)
     return &p->topic_id;
 }
 
-enum err partition_new(struct log *log, struct pool *pool, struct partition **out)
+enum err partition_new(struct log *log, const struct partition_env *env, struct partition **out)
 {
     struct partition *p = calloc(1, sizeof *p);
     char *topic = strdup(log_topic(log));
@@ -54,7 +55,7 @@ enum err partition_new(struct log *log, struct pool *pool, struct partition **ou
     p->index = log_partition(log);
     p->topic_id = *log_topic_id(log);
     p->log = log;
-    p->pool = pool;
+    p->env = env;
     p->flush_job.run = partition_flush_run;
     p->leader_epoch = -1;
     p->flush_ms = INT64_MAX;
@@ -145,7 +146,9 @@ void partition_raise_watermark(struct partition *p, struct log *log, int64_t hig
     p->high_watermark = high_watermark;
     log_set_high_watermark(log, high_watermark);
     int64_t stable = partition_stable_offset(p, log);
+    int64_t on_disk = log_recovery_point(log);
     partition_wake_reached(&p->acks, high_watermark, woken);
+    partition_wake_reached(&p->flush_acks, on_disk < high_watermark ? on_disk : high_watermark, woken);
     partition_wake_fetches(&p->fetches[PARTITION_READ_UNCOMMITTED], bytes, woken);
     if (stable != p->last_stable_offset) {
         bool same_bytes = all_stable && stable == high_watermark;
@@ -201,27 +204,51 @@ enum err partition_check_leader(const struct partition *p)
     if (p->failed || log_failed(p->log)) {
         return ERR_FAILED;
     }
-    return p->leader ? ERR_OK : ERR_NOT_LEADER;
+    return p->role == PARTITION_LEADS ? ERR_OK : ERR_NOT_LEADER;
 }
 
-enum err partition_check_reader(const struct partition *p)
+// A leader's log that has failed is still read. any_replica: a follower's, too.
+static enum err role_check(const struct partition *p, bool any_replica)
 {
-    if (p->leader && !p->ended) {
+    if (p->role == PARTITION_LEADS && !p->ended) {
         return ERR_OK;
     }
-    return p->failed && !p->ended ? ERR_FAILED : ERR_NOT_LEADER;
+    if (p->failed && !p->ended) {
+        return ERR_FAILED;
+    }
+    return any_replica && p->role == PARTITION_FOLLOWS && !p->ended ? ERR_OK : ERR_NOT_LEADER;
+}
+
+// The epoch comes first, so that a client with an old or a new picture learns which of the two it is.
+static enum err epoch_check(const struct partition *p, bool any_replica, int32_t current_leader_epoch)
+{
+    enum err err = role_check(p, any_replica);
+    bool known = err == ERR_OK || (err == ERR_NOT_LEADER && p->role == PARTITION_FOLLOWS && !p->ended);
+    if (!known || current_leader_epoch < 0 || current_leader_epoch == p->leader_epoch) {
+        return err;
+    }
+    return current_leader_epoch < p->leader_epoch ? ERR_FENCED_EPOCH : ERR_UNKNOWN_EPOCH;
 }
 
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch)
 {
-    enum err err = partition_check_reader(p);
-    if (err != ERR_OK || current_leader_epoch < 0) {
-        return err;
+    return epoch_check(p, false, current_leader_epoch);
+}
+
+enum err partition_check_reader(const struct partition *p, const struct partition_read *r)
+{
+    return epoch_check(p, r->any_replica, r->current_leader_epoch);
+}
+
+void partition_advance(struct partition *p, struct log *log, struct wake_list *woken)
+{
+    int64_t now_ms = p->replicas.followers_count == 0 ? 0 : os_mono_us(p->env->os) / 1000;
+    int64_t reached =
+        replica_set_watermark(&p->replicas, p->counted_end, p->min_insync_replicas, now_ms, p->env->replica_lag_max_ms);
+    partition_raise_watermark(p, log, reached, p->hidden_bytes, woken);
+    if (p->high_watermark == log_end_offset(log)) {
+        p->hidden_bytes = 0;
     }
-    if (current_leader_epoch < p->leader_epoch) {
-        return ERR_FENCED_EPOCH;
-    }
-    return current_leader_epoch > p->leader_epoch ? ERR_UNKNOWN_EPOCH : ERR_OK;
 }
 
 enum err partition_end(struct partition *p, bool erase)
@@ -229,7 +256,7 @@ enum err partition_end(struct partition *p, bool erase)
     struct wake_list woken = {NULL};
     mutex_lock(&p->state_mu);
     p->ended = true;
-    p->leader = false;
+    p->role = PARTITION_IDLE;
     partition_wake_all(p, &woken);
     while (p->flush != FLUSH_IDLE) {
         cond_wait(&p->flush_idle, &p->state_mu);

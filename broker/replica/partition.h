@@ -50,6 +50,11 @@ struct partition_read {
     enum partition_isolation isolation;
     size_t max_bytes;
     bool min_one;
+    bool any_replica;       // a follower may serve it, too (KIP-392)
+    bool by_follower;       // a replica reads to copy; what it has is noted when `noted` is set
+    bool noted;             // of the first round only: a request that waited says nothing new
+    int32_t follower;       // its broker id
+    int64_t follower_start; // its log start offset
     // out, valid also when nothing is read; all -1 after an error
     int64_t high_watermark;
     int64_t last_stable_offset;
@@ -61,8 +66,12 @@ struct partition_read {
     int64_t bound;        // the upper bound that was used; for partition_wait_bytes
 };
 
-// ERR_OK, OUT_OF_RANGE, NOT_LEADER, FENCED_EPOCH, UNKNOWN_EPOCH, FAILED, IO.
+// ERR_OK, OUT_OF_RANGE, NOT_LEADER, FENCED_EPOCH, UNKNOWN_EPOCH, FAILED, IO. A follower that is no replica of the
+// partition gets UNKNOWN_EPOCH, or NOT_LEADER when it named no epoch.
 enum err partition_fetch(struct partition *p, struct partition_read *r) WARN_UNUSED;
+// The follower a consumer should read this offset from instead: one that is near it, in sync and has it; -1 = none, or
+// this broker does not lead. near is called under the partition's lock and takes none. [any]
+int32_t partition_reader(struct partition *p, int64_t offset, bool (*near)(void *ctx, int32_t broker_id), void *ctx);
 // Aborted transactions for what a partition_fetch under PARTITION_READ_COMMITTED found (log_aborted_transactions).
 enum err partition_aborted(struct partition *p, const struct partition_read *r, struct arena *a,
                            struct log_aborted_txn **out, int32_t *count) WARN_UNUSED;
@@ -75,8 +84,9 @@ enum err partition_wait_bytes(struct partition *p, const struct partition_read *
 void partition_unlink(struct partition *p, struct wait_link *link);
 
 // Offsets for ListOffsets. timestamp: >= 0, or -1 latest, -2 earliest, -3 max timestamp, -4 earliest local,
-// -5 latest tiered. *offset -1 when there is none. ERR_UNSUPPORTED for other negative timestamps. Epoch checks as
-// partition_fetch. May read the disk.
+// -5 latest tiered. *offset -1 when there is none. ERR_UNSUPPORTED for other negative timestamps.
+// ERR_OFFSET_NOT_AVAILABLE: this broker leads since a moment ago, and does not know yet whether all that it has up to
+// then is committed (KIP-207). Epoch checks as partition_fetch. May read the disk.
 struct partition_offset {
     int32_t current_leader_epoch;
     int64_t timestamp;
@@ -101,8 +111,8 @@ enum err partition_records_each(struct partition *p, int64_t from, int64_t end, 
 enum err partition_epoch_end(struct partition *p, int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch,
                              int64_t *end_offset) WARN_UNUSED;
 // Raises the log start offset to offset, -1 = the high watermark; nothing when it is there already. *low_watermark is
-// what all replicas have reached. ERR_OUT_OF_RANGE: negative, or above the high watermark; ERR_UNSUPPORTED:
-// cleanup.policy does not contain delete; ERR_NOT_LEADER; ERR_FAILED. [disk]
+// what all replicas that are alive have reached. ERR_OUT_OF_RANGE: negative, or above the high watermark;
+// ERR_UNSUPPORTED: cleanup.policy does not contain delete; ERR_NOT_LEADER; ERR_FAILED. [disk]
 enum err partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark) WARN_UNUSED;
 // What the log knows of its producers; whether this broker leads is not asked. [any]
 enum err partition_producers(struct partition *p, struct arena *a, struct log_producer **out,

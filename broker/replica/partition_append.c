@@ -2,16 +2,16 @@
 //
 // What writes to a partition as its leader, and what an acknowledgement waits for.
 //
-// The high watermark follows the end at once, because the ISR is this broker alone; only an append that made a flush
-// due holds it back until the fsync, so that nothing is read that a power failure could take away.
+// The high watermark follows what the in-sync replicas have; where the ISR is this broker alone, the end at once. An
+// append that made a flush due holds it back until the fsync, so that nothing is read that a power failure could take
+// away.
 #include "broker/replica/partition_internal.h"
 
 static enum err append_check(struct partition *p, int16_t required_acks, int32_t *leader_epoch)
 {
     mutex_lock(&p->state_mu);
     enum err err = partition_check_leader(p);
-    int32_t needed = p->min_insync_replicas < p->replicas_count ? p->min_insync_replicas : p->replicas_count;
-    if (err == ERR_OK && required_acks == -1 && p->isr_count < needed) {
+    if (err == ERR_OK && required_acks == -1 && replica_set_isr(&p->replicas) < partition_needed_isr(p)) {
         err = ERR_NOT_ENOUGH_REPLICAS;
     }
     *leader_epoch = p->leader_epoch;
@@ -25,9 +25,9 @@ static void append_publish(struct partition *p, const struct log_append *a)
     mutex_lock(&p->state_mu);
     partition_wake_fetches(&p->fetches[PARTITION_READ_LOG_END], (int64_t)a->len, &woken);
     p->hidden_bytes += (int64_t)a->len;
-    if (!a->flush_due && p->isr_count == 1) {
-        partition_raise_watermark(p, p->log, a->last_offset + 1, p->hidden_bytes, &woken);
-        p->hidden_bytes = 0;
+    if (!a->flush_due) {
+        p->counted_end = a->last_offset + 1;
+        partition_advance(p, p->log, &woken);
     }
     mutex_unlock(&p->state_mu);
     wake_list_post(&woken);
@@ -83,9 +83,9 @@ enum err partition_ack(struct partition *p, int64_t ack_offset, bool need_flush,
     mutex_lock(&p->state_mu);
     enum err err = partition_check_leader(p);
     bool reached = p->high_watermark >= ack_offset && (!need_flush || log_recovery_point(log) >= ack_offset);
-    int32_t needed = p->min_insync_replicas < p->replicas_count ? p->min_insync_replicas : p->replicas_count;
     if (err == ERR_OK && reached) {
-        err = p->isr_count < needed ? ERR_NOT_ENOUGH_REPLICAS : ERR_OK;
+        bool enough = replica_set_maximal_isr(&p->replicas) >= partition_needed_isr(p);
+        err = enough ? ERR_OK : ERR_NOT_ENOUGH_REPLICAS;
     } else if (err == ERR_OK) {
         err = ERR_AGAIN;
         if (w != NULL) {

@@ -19,7 +19,7 @@ void partition_flush_start(struct partition *p)
     mutex_unlock(&p->state_mu);
     if (submit) {
         partition_ref(p);
-        pool_submit(p->pool, &p->flush_job);
+        pool_submit(p->env->pool, &p->flush_job);
     }
 }
 
@@ -29,9 +29,9 @@ static void flush_publish(struct partition *p, struct log *log)
     struct wake_list woken = {NULL};
     mutex_lock(&p->state_mu);
     int64_t flushed = log_recovery_point(log);
-    if (p->leader && p->isr_count == 1) {
-        partition_raise_watermark(p, log, flushed, p->hidden_bytes, &woken);
-        p->hidden_bytes = p->high_watermark == log_end_offset(log) ? 0 : p->hidden_bytes;
+    if (p->role == PARTITION_LEADS && flushed > p->counted_end) {
+        p->counted_end = flushed;
+        partition_advance(p, log, &woken);
     }
     int64_t reached = flushed < p->high_watermark ? flushed : p->high_watermark;
     partition_wake_reached(&p->flush_acks, reached, &woken);
@@ -75,7 +75,7 @@ void partition_flush_run(struct pool_job *job)
     }
     mutex_unlock(&p->state_mu);
     if (again) {
-        pool_submit(p->pool, &p->flush_job);
+        pool_submit(p->env->pool, &p->flush_job);
     } else {
         partition_unref(p);
     }

@@ -9,6 +9,7 @@
 #define OTTLA_REPLICA_PARTITION_INTERNAL_H
 
 #include "broker/replica/partition_private.h"
+#include "broker/replica/replica_set.h"
 
 #define PARTITION_WAKE_ALL ((int64_t)1 << 62) // more than any wait can miss
 
@@ -21,13 +22,19 @@ enum flush_state {
     FLUSH_RUNNING_AGAIN, // asked for again meanwhile
 };
 
+enum partition_role {
+    PARTITION_IDLE, // nobody leads that this broker could follow
+    PARTITION_LEADS,
+    PARTITION_FOLLOWS,
+};
+
 struct partition {
     struct pool_job flush_job; // first: the pool hands it back
     atomic_int refs;
     char *topic;
     int32_t index;
     struct uuid topic_id;
-    struct pool *pool;
+    const struct partition_env *env;
 
     struct mutex append_mu;
     pthread_rwlock_t log_gate;
@@ -37,12 +44,13 @@ struct partition {
     struct mutex state_mu;
     struct cond flush_idle; // with state_mu
     enum flush_state flush;
-    bool leader;
+    enum partition_role role;
     bool failed;
     bool ended;
     int32_t leader_epoch;
-    int32_t isr_count;
-    int32_t replicas_count;
+    int64_t epoch_start;         // the leader's: its end offset when its epoch began
+    struct replica_set replicas; // the leader's
+    int64_t counted_end;         // the leader's: how far its own log counts for the high watermark
     int32_t min_insync_replicas;
     int64_t file_delete_delay_ms;
     int64_t flush_ms;
@@ -50,7 +58,7 @@ struct partition {
     bool cleanup_delete; // cleanup.policy contains delete
     int64_t high_watermark;
     int64_t last_stable_offset;  // as the waiters of read_committed know it
-    int64_t hidden_bytes;        // appended, but held back for a flush
+    int64_t hidden_bytes;        // appended, but held back for a flush or for followers; at least
     struct wait_list acks;       // threshold: high watermark to reach
     struct wait_list flush_acks; // threshold: high watermark and fsynced offset to reach
     struct wait_list fetches[3]; // by enum partition_isolation; threshold: bytes that still count
@@ -75,12 +83,24 @@ int64_t partition_stable_offset(const struct partition *p, const struct log *log
 // Nothing when it is there already. bytes: what becomes readable, PARTITION_WAKE_ALL when that is not known.
 void partition_raise_watermark(struct partition *p, struct log *log, int64_t high_watermark, int64_t bytes,
                                struct wake_list *woken);
+// The leader's high watermark goes where its replicas and its own disk let it.
+void partition_advance(struct partition *p, struct log *log, struct wake_list *woken);
 // ERR_OK, NOT_LEADER, FAILED. The log is kept alive by the caller unless the partition has ended.
 enum err partition_check_leader(const struct partition *p);
-// The same for who only reads: a leader whose log has failed still serves what is safe (log_read says what that is).
-enum err partition_check_reader(const struct partition *p);
-// Those and FENCED_EPOCH, UNKNOWN_EPOCH. An epoch below zero means the client does not know one.
+// Those and FENCED_EPOCH, UNKNOWN_EPOCH, for who only reads: a leader whose log has failed still serves what is safe
+// (log_read says what that is). An epoch below zero means the client does not know one.
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch);
+// The same for a read, which a follower may serve when r->any_replica.
+enum err partition_check_reader(const struct partition *p, const struct partition_read *r);
+
+// ---- partition_isr.c ----
+
+// Under state_mu, when `replicas` has a proposal. False: no memory, there is no proposal any more.
+bool partition_isr_ask(struct partition *p, struct cluster_isr_change *out);
+// Without locks: sends and frees what partition_isr_ask made.
+void partition_isr_send(struct partition *p, struct cluster_isr_change *change);
+// The ISR that an acks=-1 append needs at least.
+int32_t partition_needed_isr(const struct partition *p);
 
 // ---- partition_flush.c ----
 

@@ -49,10 +49,41 @@ static enum err diverging_check(const struct log *log, struct partition_read *r)
     return ERR_OK;
 }
 
+// Under state_mu.
+static enum err follower_check(const struct partition *p, const struct partition_read *r)
+{
+    enum err err = partition_check_epoch(p, r->current_leader_epoch);
+    if (err == ERR_OK && !replica_set_follows(&p->replicas, r->follower)) {
+        return r->current_leader_epoch >= 0 ? ERR_UNKNOWN_EPOCH : ERR_NOT_LEADER;
+    }
+    return err;
+}
+
+// What the follower has may move the high watermark, which it then learns at once, and may bring it into the ISR.
+static void follower_note(struct partition *p, struct log *log, struct partition_read *r)
+{
+    struct wake_list woken = {NULL};
+    struct cluster_isr_change change;
+    bool ask = false;
+    mutex_lock(&p->state_mu);
+    if (p->role == PARTITION_LEADS && replica_set_fetched(&p->replicas, r->follower, r->offset, r->follower_start,
+                                                          r->bound, os_mono_us(p->env->os) / 1000)) {
+        partition_advance(p, log, &woken);
+        r->high_watermark = p->high_watermark;
+        ask = replica_set_grow(&p->replicas, r->follower, p->high_watermark, p->epoch_start) &&
+              partition_isr_ask(p, &change);
+    }
+    mutex_unlock(&p->state_mu);
+    wake_list_post(&woken);
+    if (ask) {
+        partition_isr_send(p, &change);
+    }
+}
+
 static enum err fetch_from(struct partition *p, struct log *log, struct partition_read *r)
 {
     mutex_lock(&p->state_mu);
-    enum err err = partition_check_epoch(p, r->current_leader_epoch);
+    enum err err = r->by_follower ? follower_check(p, r) : partition_check_reader(p, r);
     r->high_watermark = p->high_watermark;
     r->last_stable_offset = partition_stable_offset(p, log);
     r->bound = partition_bound(p, log, r->isolation);
@@ -67,7 +98,11 @@ static enum err fetch_from(struct partition *p, struct log *log, struct partitio
     }
     r->read = (struct log_read){
         .offset = r->offset, .max_offset = r->bound, .max_bytes = r->max_bytes, .min_one = r->min_one};
-    return log_read(log, &r->read);
+    err = log_read(log, &r->read);
+    if (err == ERR_OK && r->by_follower && r->noted) {
+        follower_note(p, log, r);
+    }
+    return err;
 }
 
 enum err partition_fetch(struct partition *p, struct partition_read *r)
@@ -83,6 +118,14 @@ enum err partition_fetch(struct partition *p, struct partition_read *r)
         read_clear(r);
     }
     return err;
+}
+
+int32_t partition_reader(struct partition *p, int64_t offset, bool (*near)(void *ctx, int32_t broker_id), void *ctx)
+{
+    mutex_lock(&p->state_mu);
+    int32_t id = p->role == PARTITION_LEADS ? replica_set_reader(&p->replicas, offset, near, ctx) : -1;
+    mutex_unlock(&p->state_mu);
+    return id;
 }
 
 enum err partition_aborted(struct partition *p, const struct partition_read *r, struct arena *a,
@@ -110,7 +153,7 @@ enum err partition_wait_bytes(struct partition *p, const struct partition_read *
         return ERR_NOT_LEADER;
     }
     mutex_lock(&p->state_mu);
-    enum err err = partition_check_reader(p);
+    enum err err = partition_check_reader(p, r);
     if (err == ERR_OK && partition_bound(p, log, r->isolation) != r->bound) {
         err = ERR_AGAIN;
     }
@@ -157,6 +200,12 @@ static enum err offset_lookup(struct log *log, struct partition_offset *o, int64
     }
 }
 
+// Whether the answer has nothing to do with where the log ends.
+static bool from_start(int64_t timestamp)
+{
+    return timestamp == -2 || timestamp == -4 || timestamp == -5;
+}
+
 enum err partition_offset_for(struct partition *p, struct partition_offset *o)
 {
     o->out_offset = -1;
@@ -170,9 +219,14 @@ enum err partition_offset_for(struct partition *p, struct partition_offset *o)
     enum err err = partition_check_epoch(p, o->current_leader_epoch);
     int64_t bound = partition_bound(p, log, o->isolation);
     int32_t leader_epoch = p->leader_epoch;
+    bool sure = o->isolation == PARTITION_READ_LOG_END || p->high_watermark >= p->epoch_start;
     mutex_unlock(&p->state_mu);
     if (err == ERR_OK) {
         err = offset_lookup(log, o, bound, leader_epoch);
+    }
+    bool found = o->timestamp >= 0 && o->out_offset >= 0; // which lies below the bound
+    if (err == ERR_OK && !sure && !found && !from_start(o->timestamp)) {
+        err = ERR_OFFSET_NOT_AVAILABLE;
     }
     partition_log_leave(p);
     return err;
@@ -186,7 +240,7 @@ enum err partition_offsets_before(struct partition *p, int64_t timestamp, int32_
         return ERR_NOT_LEADER;
     }
     mutex_lock(&p->state_mu);
-    enum err err = partition_check_reader(p);
+    enum err err = partition_check_epoch(p, -1);
     int64_t end = p->high_watermark;
     mutex_unlock(&p->state_mu);
     if (err == ERR_OK) {

@@ -4,15 +4,19 @@
 #include "base/logging.h"
 #include "broker/replica/partition_internal.h"
 
-// What the log needs before clients may see it: the topic's id where an older broker wrote none, the epoch, and the
-// disk where flush.messages says that only what is on it counts.
+// Where an older broker wrote none.
+static enum err topic_id_note(struct partition *p, const struct cluster_partition_state *s)
+{
+    return uuid_is_zero(log_topic_id(p->log)) && !uuid_is_zero(&s->topic_id) ? log_set_topic_id(p->log, &s->topic_id)
+                                                                             : ERR_OK;
+}
+
+// What the log needs before clients may see it: the topic's id, the epoch, and the disk where flush.messages says that
+// only what is on it counts.
 static enum err lead_prepare(struct partition *p, const struct cluster_partition_state *s,
                              const struct log_config *config)
 {
-    enum err err = ERR_OK;
-    if (uuid_is_zero(log_topic_id(p->log)) && !uuid_is_zero(&s->topic_id)) {
-        err = log_set_topic_id(p->log, &s->topic_id);
-    }
+    enum err err = topic_id_note(p, s);
     if (err == ERR_OK) {
         err = log_begin_epoch(p->log, s->leader_epoch);
     }
@@ -47,25 +51,63 @@ void partition_configure(struct partition *p, const struct topic_config *config,
     mutex_unlock(&p->append_mu);
 }
 
-enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config)
+// Under append_mu. What the controller says of an epoch that is known is old news.
+static enum err epoch_news(struct partition *p, const struct cluster_partition_state *s, bool *news)
+{
+    mutex_lock(&p->state_mu);
+    int32_t known = p->leader_epoch;
+    mutex_unlock(&p->state_mu);
+    *news = s->leader_epoch > known;
+    return s->leader_epoch < known ? ERR_FENCED_EPOCH : ERR_OK;
+}
+
+// The configs may be new although the epoch is not.
+static void old_news_take(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config,
+                          enum err err)
+{
+    if (err == ERR_OK) {
+        partition_configure(p, s->config, config);
+    }
+}
+
+// Under state_mu.
+static enum err lead_begin(struct partition *p, const struct cluster_partition_state *s, int32_t broker_id,
+                           struct wake_list *woken)
+{
+    enum err err = replica_set_lead(&p->replicas, broker_id, s->replicas, s->replicas_count, s->isr, s->isr_count,
+                                    s->partition_epoch, p->role == PARTITION_LEADS, os_mono_us(p->env->os) / 1000);
+    if (err != ERR_OK) {
+        return err;
+    }
+    if (uuid_is_zero(&p->topic_id)) { // before the first leader; nobody looks at it until there is one
+        p->topic_id = s->topic_id;
+    }
+    p->role = PARTITION_LEADS;
+    p->leader_epoch = s->leader_epoch;
+    p->epoch_start = p->counted_end = log_end_offset(p->log);
+    p->hidden_bytes = PARTITION_WAKE_ALL; // how many there are below the watermark is not known
+    settings_take(p, s->config);
+    partition_advance(p, p->log, woken);
+    return ERR_OK;
+}
+
+enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, int32_t broker_id,
+                        const struct log_config *config)
 {
     struct wake_list woken = {NULL};
+    bool news;
     mutex_lock(&p->append_mu);
+    enum err err = epoch_news(p, s, &news);
+    if (err != ERR_OK || !news) {
+        mutex_unlock(&p->append_mu);
+        old_news_take(p, s, config, err);
+        return err;
+    }
     log_set_config(p->log, config);
-    enum err err = lead_prepare(p, s, config);
+    err = lead_prepare(p, s, config);
     if (err == ERR_OK) {
         mutex_lock(&p->state_mu);
-        if (uuid_is_zero(&p->topic_id)) { // before the first leader; nobody looks at it until there is one
-            p->topic_id = s->topic_id;
-        }
-        p->leader = true;
-        p->leader_epoch = s->leader_epoch;
-        p->isr_count = s->isr_count;
-        p->replicas_count = s->replicas_count;
-        settings_take(p, s->config);
-        if (s->isr_count == 1) {
-            partition_raise_watermark(p, p->log, log_end_offset(p->log), PARTITION_WAKE_ALL, &woken);
-        }
+        err = lead_begin(p, s, broker_id, &woken);
         mutex_unlock(&p->state_mu);
     }
     mutex_unlock(&p->append_mu);
@@ -76,11 +118,44 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
     return err;
 }
 
+enum err partition_follow(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config,
+                          bool *news)
+{
+    struct wake_list woken = {NULL};
+    mutex_lock(&p->append_mu);
+    enum err err = epoch_news(p, s, news);
+    if (err != ERR_OK || !*news) {
+        mutex_unlock(&p->append_mu);
+        old_news_take(p, s, config, err);
+        return err;
+    }
+    log_set_config(p->log, config);
+    err = topic_id_note(p, s);
+    mutex_lock(&p->state_mu);
+    if (err == ERR_OK) {
+        if (uuid_is_zero(&p->topic_id)) {
+            p->topic_id = s->topic_id;
+        }
+        p->role = PARTITION_FOLLOWS;
+        p->leader_epoch = s->leader_epoch;
+        replica_set_release(&p->replicas);
+        settings_take(p, s->config);
+        partition_wake_all(p, &woken);
+    }
+    mutex_unlock(&p->state_mu);
+    mutex_unlock(&p->append_mu);
+    wake_list_post(&woken);
+    if (err != ERR_OK) {
+        partition_fail(p, "writing the topic's id", err);
+    }
+    return err;
+}
+
 void partition_unlead(struct partition *p)
 {
     struct wake_list woken = {NULL};
     mutex_lock(&p->state_mu);
-    p->leader = false;
+    p->role = PARTITION_IDLE;
     partition_wake_all(p, &woken);
     mutex_unlock(&p->state_mu);
     wake_list_post(&woken);

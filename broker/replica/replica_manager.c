@@ -9,11 +9,13 @@
 #include <sys/statvfs.h>
 #include <uthash.h>
 
+#include "base/assert.h"
 #include "base/logging.h"
 #include "broker/replica/background.h"
 #include "broker/replica/loading.h"
 #include "broker/replica/log_settings.h"
 #include "broker/replica/partition_private.h"
+#include "broker/replica/replication.h"
 
 // Topic name and partition number in one row of bytes.
 struct replica_key {
@@ -33,6 +35,7 @@ enum task {
     TASK_CHECKPOINT,
     TASK_HIGH_WATERMARK,
     TASK_EXPIRE_PRODUCERS,
+    TASK_SHRINK_ISR,
     TASK_SWEEP,
     TASK_COUNT
 };
@@ -43,6 +46,9 @@ struct managed_dir;
 
 struct replica_manager {
     struct replica_manager_options options;
+    struct partition_env env;
+    struct cluster *cluster;        // NULL before replica_manager_start
+    struct replication replication; // [control]
     pthread_rwlock_t table_lock;
     struct replica *table;
     struct background tasks[TASK_COUNT];
@@ -110,7 +116,7 @@ static enum err replica_put(struct replica_manager *m, const char *topic, int32_
 // Takes the log over, also on failure.
 static enum err replica_add(struct replica_manager *m, struct log *log, struct partition **out)
 {
-    enum err err = partition_new(log, m->options.pool, out);
+    enum err err = partition_new(log, &m->env, out);
     if (err != ERR_OK) {
         enum err closed = log_close(log);
         return closed == ERR_OK ? err : closed;
@@ -297,19 +303,47 @@ static enum err partition_open(struct replica_manager *m, const struct cluster_p
     return ERR_OK;
 }
 
+static enum err replica_follow(struct replica_manager *m, struct partition *p, const struct cluster_partition_state *s,
+                               const struct log_config *config)
+{
+    bool news;
+    enum err err = partition_follow(p, s, config, &news);
+    if (err == ERR_OK && news) {
+        err = replication_follow(&m->replication, p, s->leader, s->leader_epoch);
+    }
+    return err;
+}
+
+static bool replica_is_ours(const struct replica_manager *m, const struct cluster_partition_state *s)
+{
+    for (int32_t i = 0; i < s->replicas_count; i++) {
+        if (s->replicas[i] == m->options.broker_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
 {
     struct replica_manager *m = ctx;
     struct log_config config;
     struct partition *p;
+    if (!replica_is_ours(m, s)) {
+        return ERR_NOT_FOUND;
+    }
     log_settings_of(s->config, m->options.producer_id_expiration_ms, &config);
     enum err err = partition_open(m, s, &config, &p);
     if (err != ERR_OK) {
         return err;
     }
     if (s->leader == m->options.broker_id) {
-        err = partition_lead(p, s, &config);
+        replication_forget(&m->replication, p);
+        err = partition_lead(p, s, m->options.broker_id, &config);
+    } else if (s->leader >= 0) {
+        err = replica_follow(m, p, s, &config);
     } else {
+        replication_forget(&m->replication, p);
         partition_unlead(p);
     }
     partition_unref(p);
@@ -347,6 +381,7 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bo
         HASH_DEL(m->table, r);
     }
     pthread_rwlock_unlock(&m->table_lock);
+    replication_forget(&m->replication, r->partition);
     if (!erase) {
         partition_unlead(r->partition);
         return ERR_OK;
@@ -357,11 +392,43 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bo
     return err;
 }
 
+static void hook_isr_answered(void *ctx, const struct cluster_isr_answer *a)
+{
+    struct partition *p = partition_known(ctx, a->topic, a->partition);
+    if (p != NULL) {
+        partition_isr_answered(p, a);
+        partition_unref(p);
+    }
+}
+
+// Who lives counts for the high watermark of those that lag, and where they live for the fetchers.
+static void hook_picture_changed(void *ctx, const struct metadata *picture)
+{
+    struct replica_manager *m = ctx;
+    if (!replication_picture(&m->replication, picture)) {
+        return;
+    }
+    int32_t count = metadata_brokers_count(picture);
+    int32_t *ids = calloc((size_t)(count > 0 ? count : 1), sizeof *ids);
+    struct replica *r, *next;
+    for (int32_t i = 0; ids != NULL && i < count; i++) {
+        ids[i] = metadata_broker_at(picture, i)->id;
+    }
+    HASH_ITER (hh, m->table, r, next) { // nobody else changes the table
+        if (ids != NULL && r->partition != NULL) {
+            partition_brokers_alive(r->partition, ids, count);
+        }
+    }
+    free(ids);
+}
+
 struct cluster_hooks replica_manager_hooks(struct replica_manager *m)
 {
     return (struct cluster_hooks){.partition_changed = hook_changed,
                                   .partition_removed = hook_removed,
                                   .config_changed = hook_config_changed,
+                                  .isr_answered = hook_isr_answered,
+                                  .picture_changed = hook_picture_changed,
                                   .ctx = m};
 }
 
@@ -497,6 +564,20 @@ static void round_sweep(void *ctx)
     }
 }
 
+// Nobody but this broker is in sync before it has joined the cluster.
+static enum err env_alter_isr(void *ctx, const struct cluster_isr_change *change)
+{
+    struct replica_manager *m = ctx;
+    ASSERT(m->cluster != NULL);
+    return cluster_alter_isr(m->cluster, change);
+}
+
+static void round_shrink_isr(void *ctx)
+{
+    struct replica_manager *m = ctx;
+    for_each(m, partition_shrink_isr, os_mono_us(m->options.os) / 1000);
+}
+
 enum err replica_manager_open(const struct replica_manager_options *o, struct replica_manager **out)
 {
     struct replica_manager *m = calloc(1, sizeof *m);
@@ -505,6 +586,13 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     }
     m->options = *o;
     mutex_init(&m->control_mu, MUTEX_RANK_LOG_LIST);
+    m->env = (struct partition_env){.os = o->os,
+                                    .pool = o->pool,
+                                    .replica_lag_max_ms = o->replica_lag_max_ms,
+                                    .alter_isr = env_alter_isr,
+                                    .ctx = m};
+    replication_init(&m->replication, &(struct fetchers_options){.os = o->os, .pool = o->pool, .settings = o->fetch},
+                     o->inter_broker_listener);
     if (pthread_rwlock_init(&m->table_lock, NULL) != 0) {
         free(m);
         return ERR_NO_MEMORY;
@@ -514,6 +602,7 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     background_init(&m->tasks[TASK_CHECKPOINT], o->pool, o->checkpoint_ms, round_checkpoint, m);
     background_init(&m->tasks[TASK_HIGH_WATERMARK], o->pool, o->high_watermark_checkpoint_ms, round_checkpoint, m);
     background_init(&m->tasks[TASK_EXPIRE_PRODUCERS], o->pool, o->producer_expiry_check_ms, round_expire, m);
+    background_init(&m->tasks[TASK_SHRINK_ISR], o->pool, o->replica_lag_max_ms / 2, round_shrink_isr, m);
     background_init(&m->tasks[TASK_SWEEP], o->pool, SWEEP_INTERVAL_MS, round_sweep, m);
     enum err err = dirs_watch(m);
     if (err == ERR_OK) {
@@ -538,18 +627,21 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
 void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id)
 {
     m->options.broker_id = broker_id;
+    replication_identify(&m->replication, broker_id, -1);
 }
 
-enum err replica_manager_start(struct replica_manager *m, struct loop *control)
+enum err replica_manager_start(struct replica_manager *m, struct cluster *cluster)
 {
+    m->cluster = cluster;
+    replication_identify(&m->replication, m->options.broker_id, cluster_broker_epoch(cluster));
     mutex_lock(&m->control_mu);
-    m->control = control;
+    m->control = cluster_loop(cluster);
     mutex_unlock(&m->control_mu);
     dirs_report_failed(m);
     for (int i = 0; i < TASK_COUNT; i++) {
         bool initial = i == TASK_RETENTION || i == TASK_FLUSH || i == TASK_CHECKPOINT;
         int64_t delay = initial ? m->options.initial_delay_ms : m->tasks[i].interval_ms;
-        enum err err = background_start(&m->tasks[i], control, delay);
+        enum err err = background_start(&m->tasks[i], cluster_loop(cluster), delay);
         if (err != ERR_OK) {
             return err;
         }
@@ -582,6 +674,7 @@ static enum err replica_close(struct partition *p)
 enum err replica_manager_close(struct replica_manager *m)
 {
     enum err result = ERR_OK;
+    replication_release(&m->replication);
     for (int i = 0; i < TASK_COUNT; i++) {
         background_release(&m->tasks[i]);
     }

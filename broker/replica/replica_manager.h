@@ -7,6 +7,7 @@
 #define OTTLA_REPLICA_REPLICA_MANAGER_H
 
 #include "base/pool.h"
+#include "broker/replica/fetcher.h"
 #include "broker/replica/log_dirs.h"
 #include "broker/replica/partition.h"
 
@@ -24,7 +25,10 @@ struct replica_manager_options {
     int64_t initial_delay_ms;             // log.initial.task.delay.ms
     int64_t flush_check_ms;               // log.flush.scheduler.interval.ms; INT64_MAX = never
     int64_t checkpoint_ms;                // log.flush.offset.checkpoint.interval.ms
+    int64_t replica_lag_max_ms;           // replica.lag.time.max.ms
     int64_t high_watermark_checkpoint_ms; // replica.high.watermark.checkpoint.interval.ms
+    struct fetch_settings fetch;          // of the followers
+    const char *inter_broker_listener;    // outlives it
     // [control] Called for each directory that has gone offline, once its partitions answer ERR_FAILED. May be NULL.
     void (*dir_failed)(void *ctx);
     void *dir_failed_ctx;
@@ -35,8 +39,9 @@ struct replica_manager_options {
 enum err replica_manager_open(const struct replica_manager_options *o, struct replica_manager **out) WARN_UNUSED;
 // The id this broker got when it joined, where it was -1 before. Before anything can create partitions.
 void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id);
-// Starts the background timers on the control loop (they hand disk work to the pool).
-enum err replica_manager_start(struct replica_manager *m, struct loop *control) WARN_UNUSED;
+// This broker has joined the cluster. Starts the background timers on the control loop (they hand disk work to the
+// pool).
+enum err replica_manager_start(struct replica_manager *m, struct cluster *cluster) WARN_UNUSED; // [control]
 // To be called on the control loop before it ends: no timers after this.
 void replica_manager_stop(struct replica_manager *m);
 // Waits for background work under way (so the pool must still run), flushes and closes every log, writes the

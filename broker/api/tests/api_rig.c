@@ -58,6 +58,7 @@ static void replicas_open(struct api_rig *rig)
         .flush_check_ms = INT64_MAX,
         .checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
+        .inter_broker_listener = "PLAINTEXT",
         .dir_failed = directory_failed,
         .dir_failed_ctx = rig,
     };
@@ -176,7 +177,7 @@ static void on_control(struct api_rig *rig, void (*fn)(struct api_rig *rig))
 
 static void background_begin(struct api_rig *rig)
 {
-    assert_int_equal(replica_manager_start(rig->replicas, cluster_loop(rig->cluster)), ERR_OK);
+    assert_int_equal(replica_manager_start(rig->replicas, rig->cluster), ERR_OK);
 }
 
 static void background_end(struct api_rig *rig)

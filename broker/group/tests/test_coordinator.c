@@ -41,8 +41,12 @@ static void rig_start(struct rig *r)
     const struct os *os = os_real();
     assert_int_equal(pool_new(2, &r->pool), ERR_OK);
     assert_int_equal(log_dirs_open(os, (const char *const *)&r->dir, 1, &r->log_dirs), ERR_OK);
-    struct replica_manager_options ro = {
-        .os = os, .dirs = r->log_dirs, .pool = r->pool, .broker_id = BROKER_ID, .recovery_threads = 1};
+    struct replica_manager_options ro = {.os = os,
+                                         .dirs = r->log_dirs,
+                                         .pool = r->pool,
+                                         .broker_id = BROKER_ID,
+                                         .recovery_threads = 1,
+                                         .fetch = {.threads = 1, .backoff_ms = 1000}};
     assert_int_equal(replica_manager_open(&ro, &r->replicas), ERR_OK);
     struct coordinator_options co = {.os = os, .replicas = r->replicas, .pool = r->pool, .required_acks = -1};
     co.commit_timeout_ms = 5000;
@@ -77,7 +81,7 @@ static void rig_release(struct rig *r)
     test_dir_remove(r->dir);
 }
 
-static void rig_tell(struct rig *r, int32_t leader, int32_t epoch)
+static enum err rig_tell(struct rig *r, int32_t leader, int32_t epoch)
 {
     static const int32_t brokers[] = {BROKER_ID};
     struct cluster_partition_state s = {.topic = TOPIC_CONSUMER_OFFSETS,
@@ -89,7 +93,7 @@ static void rig_tell(struct rig *r, int32_t leader, int32_t epoch)
                                         .replicas = brokers,
                                         .replicas_count = 1,
                                         .config = &r->config};
-    assert_int_equal(r->hooks.partition_changed(r->hooks.ctx, &s), ERR_OK);
+    return r->hooks.partition_changed(r->hooks.ctx, &s);
 }
 
 static int16_t rig_check(struct rig *r)
@@ -99,7 +103,7 @@ static int16_t rig_check(struct rig *r)
 
 static void rig_lead(struct rig *r, int32_t epoch)
 {
-    rig_tell(r, BROKER_ID, epoch);
+    assert_int_equal(rig_tell(r, BROKER_ID, epoch), ERR_OK);
     while (rig_check(r) == KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS) {
         sched_yield();
     }
@@ -176,9 +180,9 @@ static void test_leadership_comes_and_goes(void **state)
     rig_open(&r);
     rig_lead(&r, 3);
     commit(&r, 7);
-    rig_tell(&r, BROKER_ID + 1, 2); // old news
+    assert_int_equal(rig_tell(&r, BROKER_ID + 1, 2), ERR_FENCED_EPOCH); // old news
     assert_int_equal(rig_check(&r), KAFKA_ERROR_NONE);
-    rig_tell(&r, BROKER_ID + 1, 4);
+    assert_int_equal(rig_tell(&r, BROKER_ID + 1, 4), ERR_OK);
     assert_int_equal(rig_check(&r), KAFKA_ERROR_NOT_COORDINATOR);
     struct group_event e = {.type = GROUP_HEARTBEAT};
     struct group_call *call;
@@ -232,7 +236,7 @@ static void test_waiting_member_is_sent_off(void **state)
     rig_lead(&r, 0);
     assert_int_equal(coordinator_ask(r.groups, r.metadata, slice_str("g"), &e, &error, &call), ERR_OK);
     assert_false(group_call_done(call));
-    rig_tell(&r, BROKER_ID + 1, 1);
+    assert_int_equal(rig_tell(&r, BROKER_ID + 1, 1), ERR_OK);
     assert_true(group_call_done(call));
     assert_int_equal(group_call_answer(call)->error, KAFKA_ERROR_NOT_COORDINATOR);
     group_call_unref(call);

@@ -9,13 +9,14 @@
 
 #define HEADER_SIZE 61
 
-enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr)
+static struct cluster_partition_state state_of(struct scene *s, int32_t leader, int32_t epoch, int32_t replicas,
+                                               int32_t isr)
 {
     static const int32_t brokers[3] = {1, 2, 3};
-    struct cluster_partition_state state = {
+    return (struct cluster_partition_state){
         .topic = "t",
         .topic_id = *partition_topic_id(s->partition),
-        .leader = 1,
+        .leader = leader,
         .leader_epoch = epoch,
         .isr = brokers,
         .isr_count = isr,
@@ -23,7 +24,30 @@ enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t is
         .replicas_count = replicas,
         .config = &s->config,
     };
-    return partition_lead(s->partition, &state, &s->log_config);
+}
+
+enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr)
+{
+    struct cluster_partition_state state = state_of(s, 1, epoch, replicas, isr);
+    return partition_lead(s->partition, &state, 1, &s->log_config);
+}
+
+enum err scene_follow(struct scene *s, int32_t epoch)
+{
+    struct cluster_partition_state state = state_of(s, 2, epoch, 3, 1);
+    bool news;
+    return partition_follow(s->partition, &state, &s->log_config, &news);
+}
+
+static enum err on_alter_isr(void *ctx, const struct cluster_isr_change *change)
+{
+    struct scene *s = ctx;
+    s->asked++;
+    s->last_asked = *change;
+    assert_in_range(change->isr_count, 1, 4);
+    memcpy(s->last_isr, change->isr, (size_t)change->isr_count * sizeof *change->isr);
+    s->last_asked.isr = s->last_isr;
+    return ERR_OK;
 }
 
 void scene_open(struct scene *s, const struct os *os, int64_t flush_messages)
@@ -41,7 +65,9 @@ void scene_open(struct scene *s, const struct os *os, int64_t flush_messages)
     assert_int_equal(loop_start(s->loop), ERR_OK);
     assert_int_equal(log_dir_open(os, s->dir, &s->log_dir), ERR_OK);
     assert_int_equal(log_create(s->log_dir, "t", 0, &id, &s->log_config, &log), ERR_OK);
-    assert_int_equal(partition_new(log, s->pool, &s->partition), ERR_OK);
+    s->env = (struct partition_env){
+        .os = os, .pool = s->pool, .replica_lag_max_ms = SCENE_LAG_MS, .alter_isr = on_alter_isr, .ctx = s};
+    assert_int_equal(partition_new(log, &s->env, &s->partition), ERR_OK);
     assert_int_equal(scene_lead(s, 5, 1, 1), ERR_OK);
 }
 

@@ -14,6 +14,10 @@ struct scene {
     char *dir;
     struct log_dir *log_dir;
     struct pool *pool;
+    struct partition_env env;
+    int asked; // changes of the ISR that the partition has asked for
+    struct cluster_isr_change last_asked;
+    int32_t last_isr[4];
     struct loop *loop;
     struct topic_config config;
     struct log_config log_config;
@@ -24,8 +28,10 @@ struct scene {
 // flush_messages as in log_config. Leads in epoch 5 with an ISR of one.
 void scene_open(struct scene *s, const struct os *os, int64_t flush_messages);
 void scene_close(struct scene *s);
-// Tells the partition it leads in an epoch, with so many replicas of which so many are in sync.
+// Tells the partition it leads (or follows broker 2) in an epoch, with so many replicas of which so many are in sync.
 enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr);
+enum err scene_follow(struct scene *s, int32_t epoch);
+#define SCENE_LAG_MS 1000 // replica.lag.time.max.ms
 
 // A batch of `count` records of 10 bytes, as a producer without id sends it.
 #define SCENE_BATCH_MAX 4096

@@ -22,6 +22,7 @@ struct room {
     struct cluster_hooks hooks;
     struct topic_config config;
     struct arena arena;
+    int32_t epoch; // of the next word of the controller
 };
 
 static enum err room_try(struct room *r)
@@ -42,6 +43,8 @@ static enum err room_try(struct room *r)
         .flush_check_ms = INT64_MAX,
         .checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
+        .fetch = {.threads = 1, .backoff_ms = 1000},
+        .inter_broker_listener = "PLAINTEXT",
     };
     enum err err = replica_manager_open(&o, &r->manager);
     if (err == ERR_OK) {
@@ -102,7 +105,7 @@ static enum err tell_as(struct room *r, const char *topic, uint8_t id, int32_t p
                                         .topic_id = id_of(id),
                                         .partition = partition,
                                         .leader = leader,
-                                        .leader_epoch = 0,
+                                        .leader_epoch = r->epoch++,
                                         .isr = brokers,
                                         .isr_count = 1,
                                         .replicas = brokers,

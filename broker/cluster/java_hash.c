@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // UTF-8 is taken apart by hand, because the strings come from clients and may be anything.
-#include "broker/group/java_hash.h"
+#include "broker/cluster/java_hash.h"
 
 #include "base/assert.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which partition of an internal topic an id belongs to: Kafka takes Java's String.hashCode of the id, which works on
-// UTF-16 code units, and of that the absolute value modulo the number of partitions.
-#ifndef OTTLA_GROUP_JAVA_HASH_H
-#define OTTLA_GROUP_JAVA_HASH_H
+// Which partition of an internal topic an id belongs to, and which fetcher a partition: Kafka takes Java's
+// String.hashCode, which works on UTF-16 code units, and of that the absolute value modulo their number.
+#ifndef OTTLA_CLUSTER_JAVA_HASH_H
+#define OTTLA_CLUSTER_JAVA_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>

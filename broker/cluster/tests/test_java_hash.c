@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Hashes and partitions as Java computes them.
-#include "broker/group/java_hash.h"
+#include "broker/cluster/java_hash.h"
 
 #include "base/tests/cmocka_all.h"
 
@@ -59,5 +59,5 @@ int main(void)
         cmocka_unit_test(test_malformed_utf8),
         cmocka_unit_test(test_length),
     };
-    return cmocka_run_group_tests_name("broker/group/java_hash", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("broker/cluster/java_hash", tests, NULL, NULL);
 }
