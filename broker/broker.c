@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "broker/api/fetch_session.h"
 #include "broker/api/request.h"
+#include "broker/connections.h"
 #include "broker/key_table.h"
 #include "broker/txn/producer_ids.h"
 #include <errno.h>
@@ -30,6 +31,8 @@ struct broker {
     struct replica_manager *replicas;
     struct loop **loops;
     int n_loops;
+    struct conn_limits *limits;
+    bool configs_end; // [control] the listeners go: changes of configs do not reach them any more
     struct listener **listeners;
     int n_listeners;
     struct metadata_endpoint endpoints[CONFIG_MAX_LISTENERS]; // advertised, with bound ports
@@ -390,13 +393,36 @@ static enum err loops_start(struct broker *b)
     return e;
 }
 
+// A connection of the brokers among themselves came in that may be one too many.
+static void on_excess(void *ctx)
+{
+    struct broker *b = ctx;
+    for (int i = 0; i < b->n_listeners; i++) {
+        listener_close_excess(b->listeners[i]);
+    }
+}
+
+static void on_broker_configs(void *ctx, const struct config_view *v)
+{
+    struct broker *b = ctx;
+    if (!b->configs_end) {
+        connections_configure(v, b->limits, b->listeners, b->n_listeners);
+    }
+}
+
+static enum err configs_end(struct broker *b)
+{
+    b->configs_end = true;
+    return ERR_OK;
+}
+
 static enum err listeners_bind(struct broker *b)
 {
     const struct broker_config *c = b->config;
     struct conn_handler handler;
     request_conn_handler(&b->api, &handler);
     b->listeners = calloc((size_t)c->listeners_count, sizeof *b->listeners);
-    enum err e = b->listeners ? ERR_OK : ERR_NO_MEMORY;
+    enum err e = b->listeners ? conn_limits_new(&b->limits) : ERR_NO_MEMORY;
     for (int32_t i = 0; e == ERR_OK && i < c->listeners_count; i++) {
         struct listener_options o = {
             .name = c->listeners[i].name,
@@ -407,14 +433,16 @@ static enum err listeners_bind(struct broker *b)
             .receive_buffer_bytes = c->socket_receive_buffer_bytes,
             .max_frame_bytes = c->socket_request_max_bytes,
             .max_idle_ms = c->connections_max_idle_ms,
-            .max_connections = c->max_connections,
-            .max_connections_per_ip = c->max_connections_per_ip,
+            .limits = b->limits,
+            .privileged = c->listeners_count > 1 && strcmp(c->listeners[i].name, c->inter_broker_listener) == 0,
             .loops = b->loops,
             .n_loops = b->n_loops,
             .handler = &handler,
         };
         e = listener_open(&o, &b->listeners[i]);
-        b->n_listeners += e == ERR_OK;
+        if (e == ERR_OK) {
+            listener_on_excess(b->listeners[b->n_listeners++], on_excess, b);
+        }
     }
     return e;
 }
@@ -467,6 +495,8 @@ static enum err cluster_join(struct broker *b)
             .topic_defaults = &b->topic_defaults,
             .keys = &b->keys,
             .hooks = coordinator_hooks(b->groups, replica_manager_hooks(b->replicas)),
+            .broker_configs = on_broker_configs,
+            .broker_configs_ctx = b,
         },
         &b->cluster);
     if (e != ERR_OK) {
@@ -532,6 +562,10 @@ enum err broker_open(const struct broker_config *config, const struct os *os, st
 
 static void listeners_close(struct broker *b)
 {
+    if (b->cluster) {
+        enum err e = control_call(b, configs_end);
+        ASSERT(e == ERR_OK);
+    }
     for (int i = 0; i < b->n_listeners; i++) {
         listener_drain(b->listeners[i], BROKER_DRAIN_MS);
     }
@@ -588,6 +622,7 @@ enum err broker_close(struct broker *b)
     }
     fetch_sessions_free(b->fetch_sessions); // requests are gone since the loops have stopped
     arena_release(&b->keys_arena);
+    conn_limits_free(b->limits);
     free(b->listeners);
     free(b->loops);
     free(b);

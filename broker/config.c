@@ -9,6 +9,7 @@
 #include "base/java_text.h"
 #include "broker/config_keys.h"
 #include "broker/config_listeners.h"
+#include "broker/config_overrides.h"
 #include "broker/config_properties.h"
 #include <limits.h>
 #include <netdb.h>
@@ -53,8 +54,6 @@ static const struct binding bindings[] = {
     BIND("socket.request.max.bytes", socket_request_max_bytes),
     BIND("socket.listen.backlog.size", socket_listen_backlog),
     BIND("connections.max.idle.ms", connections_max_idle_ms),
-    BIND("max.connections", max_connections),
-    BIND("max.connections.per.ip", max_connections_per_ip),
     BIND("num.partitions", num_partitions),
     BIND("default.replication.factor", default_replication_factor),
     BIND("auto.create.topics.enable", auto_create_topics),
@@ -168,11 +167,34 @@ static enum err unknown_add(struct broker_config *c, const char *key)
 
 // ---- texts ---------------------------------------------------------------------------------------------------------
 
+// A key of one listener that has an effect: kept beside the others, and checked here against the key's row.
+static enum err listener_value_set(struct broker_config *c, const char *name, const char *value)
+{
+    const struct config_key *k = config_key_at(config_key_find(config_key_of_listener(name)));
+    const char *text = java_trim(value, &c->arena);
+    if (text && !config_key_allows(k, text)) {
+        return fail(c, arena_printf(&c->arena, "%s=%s: allowed is %s", name, text, config_key_allowed(k, &c->arena)));
+    }
+    int32_t i = 0;
+    while (i < c->listener_keys_count && strcmp(c->listener_keys[i].name, name) != 0) {
+        i++;
+    }
+    if (i == CONFIG_MAX_LISTENER_KEYS) {
+        return fail(c, arena_printf(&c->arena, "%s: more than %d keys of single listeners", name, i));
+    }
+    c->listener_keys_count += i == c->listener_keys_count;
+    c->listener_keys[i] = (struct config_listener_key){arena_strdup(&c->arena, name), text};
+    return text && c->listener_keys[i].name ? ERR_OK : fail(c, NULL);
+}
+
 // Sets one key from the file or an override. Also a config_property_fn.
 static enum err value_set(void *ctx, const char *key, const char *value)
 {
     struct broker_config *c = ctx;
     int32_t i = config_key_find(key);
+    if (config_key_of_listener(key)) {
+        return listener_value_set(c, key, value);
+    }
     if (i < 0) {
         enum err err = unknown_add(c, key);
         if (err) {
@@ -180,8 +202,8 @@ static enum err value_set(void *ctx, const char *key, const char *value)
         }
         if (config_key_is_listener_prefixed(key)) {
             return warning_add(c, arena_printf(&c->arena,
-                                               "%s has no effect in this version: keys of a single listener "
-                                               "are not supported yet",
+                                               "%s has no effect in this version: of a single listener only "
+                                               "max.connections and max.connection.creation.rate can be set",
                                                key));
         }
         return warning_add(c, arena_printf(&c->arena, "%s is not a key Kafka knows: ignored (misspelt?)", key));
@@ -479,7 +501,7 @@ static const char *machine_name(struct arena *a)
 }
 
 // Kafka wants the listener brokers use among themselves to be advertised, whoever else there is in the cluster.
-static enum err inter_broker_check(struct broker_config *c)
+static enum err inter_broker_find(struct broker_config *c)
 {
     const char *name = broker_config_value(c, "inter.broker.listener.name");
     if (name && broker_config_is_given(c, "security.inter.broker.protocol")) {
@@ -533,7 +555,7 @@ static enum err listeners_fill(struct broker_config *c)
             }
         }
     }
-    return inter_broker_check(c);
+    return inter_broker_find(c);
 }
 
 void broker_config_check_advertised(struct broker_config *c)
@@ -670,7 +692,12 @@ static enum err relations_check(struct broker_config *c)
                                     "log.cleaner.threads=%lld is needed",
                                     (long long)dedupe, (long long)cleaners));
     }
-    if (c->max_connections_per_ip == 0 && *broker_config_value(c, "max.connections.per.ip.overrides") == '\0') {
+    const char *overrides = broker_config_value(c, "max.connections.per.ip.overrides");
+    const char *refusal = config_overrides_refusal(overrides, &c->arena);
+    if (refusal) {
+        return fail(c, refusal);
+    }
+    if (integer_of(c, "max.connections.per.ip") == 0 && *overrides == '\0') {
         return fail(c, "max.connections.per.ip=0: without max.connections.per.ip.overrides "
                        "nobody could connect; allowed is 1 or more");
     }

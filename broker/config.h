@@ -19,14 +19,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_FILE_MAX_BYTES (1024 * 1024)
-#define CONFIG_MAX_LISTENERS  16
+#define CONFIG_FILE_MAX_BYTES    (1024 * 1024)
+#define CONFIG_MAX_LISTENERS     16
+#define CONFIG_MAX_LISTENER_KEYS (4 * CONFIG_MAX_LISTENERS)
 
 // One entry of listeners or advertised.listeners. Only PLAINTEXT gets this far.
 struct config_endpoint {
     const char *name; // upper case
     const char *host; // "" = all interfaces (listeners only); an IPv6 address is without its brackets
     uint16_t port;    // 0 = any free one; an advertised 0 stands for the port that was bound
+};
+
+// A key that is set for one listener alone: listener.name.<listener>.<key>.
+struct config_listener_key {
+    const char *name; // with the prefix
+    const char *value;
 };
 
 struct broker_config {
@@ -52,8 +59,6 @@ struct broker_config {
     int32_t socket_request_max_bytes;
     int32_t socket_listen_backlog;   // socket.listen.backlog.size
     int64_t connections_max_idle_ms; // -1 = never
-    int32_t max_connections;
-    int32_t max_connections_per_ip;
     // Requests.
     int32_t num_partitions;
     int32_t default_replication_factor;
@@ -134,12 +139,15 @@ struct broker_config {
     const char *zookeeper_connect; // NULL = none: the broker keeps the cluster's metadata itself
     const char **log_dirs;         // as written, at least one
     int32_t log_dirs_count;
-    const char *compression_type; // of topics: "producer", "uncompressed" or a codec
+    const char *inter_broker_listener; // the name of the one brokers use among themselves
+    const char *compression_type;      // of topics: "producer", "uncompressed" or a codec
     struct config_endpoint listeners[CONFIG_MAX_LISTENERS];
     int32_t listeners_count;
     struct config_endpoint advertised[CONFIG_MAX_LISTENERS]; // a blank host has become this machine's name
     int32_t advertised_count;
     const char *inter_broker_listener; // the advertised listener brokers use among themselves
+    struct config_listener_key listener_keys[CONFIG_MAX_LISTENER_KEYS]; // those that have an effect
+    int32_t listener_keys_count;
     // What the operator should know. Each is one line.
     const char **warnings;
     int32_t warnings_count;

@@ -52,6 +52,18 @@ bool config_key_is_listener_prefixed(const char *name)
     return dot && dot > name + sizeof prefix - 1 && dot[1] != '\0';
 }
 
+const char *config_key_of_listener(const char *name)
+{
+    static const char *const allowed[] = {"max.connections", "max.connection.creation.rate"};
+    const char *dot = config_key_is_listener_prefixed(name) ? strchr(name + sizeof "listener.name." - 1, '.') : NULL;
+    for (size_t i = 0; dot && i < sizeof allowed / sizeof allowed[0]; i++) {
+        if (strcmp(dot + 1, allowed[i]) == 0) {
+            return allowed[i];
+        }
+    }
+    return NULL;
+}
+
 bool config_next_item(const char **rest, struct slice *item)
 {
     const char *p = *rest;

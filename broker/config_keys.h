@@ -45,6 +45,8 @@ const struct config_key *config_key_at(int32_t i);
 int32_t config_key_find(const char *name);
 // Kafka also knows any key after "listener.name.<listener>.".
 bool config_key_is_listener_prefixed(const char *name);
+// The key of a prefixed name that may be set for a listener alone; NULL when there is no such key.
+const char *config_key_of_listener(const char *name);
 
 // Whether the value (trimmed) parses as the key's type and lies in its range.
 bool config_key_allows(const struct config_key *k, const char *value);

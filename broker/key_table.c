@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The lists below are Kafka 3.9's (KIP-226 and what came after it). Of what Kafka changes while it runs, the defaults
-// of topics are changed here as well; what else the broker acts on is read at start only.
+// of topics and the limits on connections are changed here as well; what else the broker acts on is read at start only.
 #include "broker/key_table.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "broker/cluster/topic_config.h"
 #include "broker/config_keys.h"
+#include "broker/config_overrides.h"
 
 // Changed for one broker or for all.
 static const char *const cluster_wide[] = {
@@ -144,6 +145,14 @@ static const char *const threads[] = {
     "num.replica.fetchers",
 };
 
+// Limits on connections (connections.h).
+static const char *const connections[] = {
+    "max.connection.creation.rate",
+    "max.connections",
+    "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
+};
+
 #define LISTED(name, list) (is_listed((name), (list), sizeof(list) / sizeof((list)[0])))
 
 static bool is_listed(const char *name, const char *const *list, size_t count)
@@ -227,7 +236,11 @@ static struct broker_key row_of(const struct broker_config *c, const struct conf
         .or_minus_one = k->or_minus_one,
         .one_of = k->one_of,
     };
-    row.fixed = k->use == CONFIG_ACTED && !plug_in && row.scope != BROKER_KEY_READ_ONLY && !is_topic_default(k->name);
+    row.fixed = k->use == CONFIG_ACTED && !plug_in && row.scope != BROKER_KEY_READ_ONLY && !is_topic_default(k->name) &&
+                !LISTED(k->name, connections);
+    if (strcmp(k->name, "max.connections.per.ip.overrides") == 0) {
+        row.refusal = config_overrides_refusal;
+    }
     return row;
 }
 
@@ -239,7 +252,8 @@ static int row_order(const void *a, const void *b)
 enum err key_table_build(const struct broker_config *c, struct arena *a, struct broker_keys *out)
 {
     int32_t known = config_key_count();
-    struct broker_key *rows = arena_array(a, (size_t)known + (size_t)c->unknown_count, sizeof *rows);
+    size_t most = (size_t)known + (size_t)c->unknown_count + (size_t)c->listener_keys_count;
+    struct broker_key *rows = arena_array(a, most, sizeof *rows);
     if (rows == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -257,8 +271,15 @@ enum err key_table_build(const struct broker_config *c, struct arena *a, struct 
         rows[known + i] =
             (struct broker_key){.name = c->unknown[i], .scope = BROKER_KEY_CLUSTER_WIDE, .given = "", .hidden = true};
     }
-    out->list = rows;
     out->count = known + c->unknown_count;
+    for (int32_t i = 0; i < c->listener_keys_count; i++) { // as the key without its prefix
+        const struct config_listener_key *k = &c->listener_keys[i];
+        rows[out->count] = row_of(c, config_key_at(config_key_find(config_key_of_listener(k->name))));
+        rows[out->count].name = k->name;
+        rows[out->count].given = k->value;
+        rows[out->count++].default_value = NULL;
+    }
+    out->list = rows;
     qsort(rows, (size_t)out->count, sizeof *rows, row_order);
     return ERR_OK;
 }

@@ -195,7 +195,8 @@ enum err broker_key_check(const struct broker_key *key, const char *value, struc
         return check_double(&v);
     case BROKER_KEY_STRING:
     case BROKER_KEY_LIST:
-        return check_text(&v);
+        *why = key->refusal == NULL ? NULL : key->refusal(v.trimmed, a);
+        return *why == NULL ? check_text(&v) : ERR_INVALID;
     case BROKER_KEY_UNKNOWN:
     case BROKER_KEY_CLASS:
     case BROKER_KEY_PASSWORD:

@@ -46,6 +46,8 @@ struct broker_key {
     int64_t min, max;
     bool or_minus_one;  // -1 is allowed beside min..max
     const char *one_of; // comma list of allowed words, NULL = any; of a list, each item
+    // Why a value with a form of its own is refused, NULL when it is not; in the arena. May be NULL.
+    const char *(*refusal)(const char *value, struct arena *a);
 };
 
 struct broker_keys {

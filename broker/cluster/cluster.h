@@ -113,6 +113,9 @@ struct cluster_options {
     const struct topic_config *topic_defaults; // of server.properties
     const struct broker_keys *keys;            // likewise; NULL = none are known
     struct cluster_hooks hooks;
+    // These are the configs of this broker from now on; at the start, too. On the control thread. May be NULL.
+    void (*broker_configs)(void *ctx, const struct config_view *v);
+    void *broker_configs_ctx;
 };
 
 // Opens the tree, makes Kafka's top-level paths, the cluster id (of a new tree the expected one, or a generated one;

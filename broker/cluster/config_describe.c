@@ -196,8 +196,7 @@ enum err config_describe_topic(const struct config_view *v, const struct znode_c
 // ---------------------------------------------------------------------------------------------------------------
 // Brokers
 
-// The value that counts for exactly this name.
-static const char *value_of(const struct config_view *v, const char *name)
+const char *config_view_value(const struct config_view *v, const char *name)
 {
     for (int source = CONFIG_SOURCE_BROKER; source <= CONFIG_SOURCE_DEFAULT; source++) {
         const char *value = value_at(v, (enum config_source)source, name);
@@ -211,7 +210,7 @@ static const char *value_of(const struct config_view *v, const char *name)
 static enum err broker_show(const struct config_view *v, const char *name, struct arena *a, struct config_shown *s)
 {
     const struct broker_key *key = broker_key_find(v->keys, name);
-    const char *value = value_of(v, name);
+    const char *value = config_view_value(v, name);
     struct config_synonym list[SYNONYMS_MAX];
     int32_t count = 0;
     s->name = arena_strdup(a, name);

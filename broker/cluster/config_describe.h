@@ -29,6 +29,9 @@ struct config_view {
     const struct topic_config *topic_defaults; // in effect
 };
 
+// The value that counts for exactly this name; NULL = none.
+const char *config_view_value(const struct config_view *v, const char *name);
+
 struct config_synonym {
     const char *name;
     const char *value; // NULL = not to be shown

@@ -148,12 +148,21 @@ static void defaults_work_out(struct cluster *c)
     }
 }
 
+static void broker_tell(struct cluster *c)
+{
+    if (c->options.broker_configs != NULL) {
+        struct config_view v = settings_view(c);
+        c->options.broker_configs(c->options.broker_configs_ctx, &v);
+    }
+}
+
 void settings_put_broker(struct cluster *c, bool cluster_wide, const struct znode_config *entries)
 {
     struct broker_settings *s = cluster_wide ? &c->cluster_settings : &c->broker_settings;
     arena_reset(&s->arena);
     entries_copy(entries, &s->arena, &s->entries);
     defaults_work_out(c);
+    broker_tell(c);
 }
 
 struct config_view settings_view(const struct cluster *c)
@@ -174,6 +183,7 @@ void settings_init(struct cluster *c)
     c->topic_defaults = *c->options.topic_defaults;
     timestamps_fall_back(&c->topic_defaults);
     c->changes.applied = c->changes.listed = -1;
+    broker_tell(c);
 }
 
 void settings_clear(struct cluster *c)

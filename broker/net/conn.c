@@ -590,6 +590,11 @@ struct conn *conn_next(const struct conn *c)
     return TAILQ_NEXT(c, entry);
 }
 
+int64_t conn_active_ms(const struct conn *c)
+{
+    return c->active_ms;
+}
+
 const char *conn_peer(const struct conn *c)
 {
     return c->peer;

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "broker/net/conn.h"
+#include "broker/net/conn_limits.h"
 #include "broker/net/log_limit.h"
 
 TAILQ_HEAD(conn_list, conn);
@@ -20,9 +21,10 @@ struct shard {
     bool draining; // no more frames are given out, and no connection comes in
     struct mailbox_item drain_item;
     struct mailbox_item abort_item;
+    struct mailbox_item excess_item;
+    atomic_bool excess_posted; // it lies in the mailbox
 };
 
-#define CONN_HOST_BYTES INET6_ADDRSTRLEN
 #define CONN_PEER_BYTES (INET6_ADDRSTRLEN + 8) // brackets, colon, port
 
 struct conn_options {
@@ -46,6 +48,8 @@ void conn_drain(struct conn *c);
 void conn_abort(struct conn *c);
 
 struct conn *conn_next(const struct conn *c); // in its shard
+// [loop] When bytes moved last, on the loop's monotonic clock.
+int64_t conn_active_ms(const struct conn *c);
 
 // By the connection, when it is gone: the listener counts it out.
 void listener_forget(struct listener *l, const char *host);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A listener: one socket whose accept event lives on the first loop, and one shard of connections per loop. `mu`
-// guards what several loops count (connections, addresses); the thread that drains waits on `changed`.
+// A listener: one socket whose accept event lives on the first loop, and one shard of connections per loop. Connections
+// are counted by the limits; `mu` guards what the thread that drains waits for on `changed`.
 #include "broker/net/listener.h"
 
 #include "base/assert.h"
@@ -13,19 +13,13 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uthash.h>
 
 enum {
     ACCEPT_ROUNDS = 64,    // connections per event
     ACCEPT_PAUSE_MS = 100, // when there are no descriptors left
-};
-
-struct peer_count {
-    char host[CONN_HOST_BYTES];
-    int32_t connections;
-    UT_hash_handle hh;
 };
 
 struct listener {
@@ -35,6 +29,7 @@ struct listener {
     uint16_t port;
     struct event *accept_ev;
     struct timer pause;    // ends a pause in accepting
+    bool waits_noted;      // a line has told that new connections have to wait
     struct timer deadline; // of draining
     uint64_t next_id;      // of connections; [first loop]
     struct log_limit refusals;
@@ -44,9 +39,12 @@ struct listener {
     struct mailbox_item stop_item;
     int64_t drain_timeout_ms;
 
+    struct conn_share *share;
+    void (*on_excess)(void *ctx);
+    void *excess_ctx;
+
     struct mutex mu; // leaf
     struct cond changed;
-    struct peer_count *peers;
     int32_t connections;
     int32_t parts_busy; // shards that have not begun to drain, and the accepting itself
     bool timed_out;
@@ -125,44 +123,26 @@ static uint16_t bound_port(int fd)
 
 // ---- counting ----
 
-// Counts a new connection in. False, with the reason, when a limit is reached.
-static bool peer_admit(struct listener *l, const char *host, const char **why)
-{
-    mutex_lock(&l->mu);
-    *why = NULL;
-    struct peer_count *p;
-    HASH_FIND_STR(l->peers, host, p);
-    if (l->connections >= l->o.max_connections) {
-        *why = "max.connections reached";
-    } else if ((p ? p->connections : 0) >= l->o.max_connections_per_ip) {
-        *why = "max.connections.per.ip reached";
-    } else if (!p && (p = calloc(1, sizeof *p)) == NULL) {
-        *why = "out of memory";
-    } else {
-        if (p->connections++ == 0) {
-            snprintf(p->host, sizeof p->host, "%s", host);
-            HASH_ADD_STR(l->peers, host, p);
-        }
-        l->connections++;
-    }
-    mutex_unlock(&l->mu);
-    return !*why;
-}
-
 void listener_forget(struct listener *l, const char *host)
 {
+    conn_share_forget(l->share, host);
     mutex_lock(&l->mu);
-    struct peer_count *p;
-    HASH_FIND_STR(l->peers, host, p);
-    ASSERT(p && l->connections > 0);
-    if (--p->connections == 0) {
-        HASH_DEL(l->peers, p);
-        free(p);
-    }
+    ASSERT(l->connections > 0);
     if (--l->connections == 0) {
         cond_broadcast(&l->changed);
     }
     mutex_unlock(&l->mu);
+}
+
+static bool connection_admit(struct listener *l, const char *host, const char **why)
+{
+    if (!conn_share_admit(l->share, host, loop_now_ms(l->shards[0].loop), why)) {
+        return false;
+    }
+    mutex_lock(&l->mu);
+    l->connections++;
+    mutex_unlock(&l->mu);
+    return true;
 }
 
 int32_t listener_connections(struct listener *l)
@@ -228,8 +208,11 @@ static void connection_take(struct listener *l, int fd, const struct sockaddr_st
         .handler = &l->handler,
     });
     const char *why = "out of memory";
-    if (c && peer_admit(l, conn_peer_host(c), &why)) {
+    if (c && connection_admit(l, conn_peer_host(c), &why)) {
         conn_start(c);
+        if (l->o.privileged && l->on_excess) {
+            l->on_excess(l->excess_ctx);
+        }
         return;
     }
     connection_refuse(l, c ? conn_peer(c) : "a connection", why);
@@ -239,17 +222,84 @@ static void connection_take(struct listener *l, int fd, const struct sockaddr_st
     close(fd);
 }
 
+// ---- too many ----
+
+static void accept_pause(struct listener *l, int64_t ms)
+{
+    event_del(l->accept_ev);
+    timer_set(&l->pause, ms);
+}
+
 static void on_pause_over(void *ctx)
 {
     struct listener *l = ctx;
     event_add(l->accept_ev, NULL);
 }
 
+// True: the limits let no connection in at the moment; those that come stay in the queue. `somebody` does already.
+static bool accept_must_wait(struct listener *l, bool somebody)
+{
+    int64_t ms = conn_share_wait_ms(l->share, loop_now_ms(l->shards[0].loop));
+    if (ms == 0) {
+        l->waits_noted = false;
+        return false;
+    }
+    if (somebody && !l->waits_noted) {
+        log_warn("net", "listener %s: new connections wait: max.connections or max.connection.creation.rate reached",
+                 l->o.name);
+        l->waits_noted = true;
+    }
+    accept_pause(l, ms);
+    return true;
+}
+
+static struct conn *least_recently_used(const struct shard *s)
+{
+    struct conn *oldest = TAILQ_FIRST(&s->conns);
+    for (struct conn *c = oldest; c; c = conn_next(c)) {
+        oldest = conn_active_ms(c) < conn_active_ms(oldest) ? c : oldest;
+    }
+    return oldest;
+}
+
+static void shard_close_excess(struct mailbox_item *item)
+{
+    struct shard *s = (struct shard *)((char *)item - offsetof(struct shard, excess_item));
+    atomic_store(&s->excess_posted, false);
+    struct conn *c;
+    while ((c = least_recently_used(s)) != NULL && conn_share_must_close(s->listener->share)) {
+        log_info("net", "listener %s: closing %s for another connection: max.connections reached", s->listener->o.name,
+                 conn_peer(c));
+        conn_abort(c);
+        conn_share_closed(s->listener->share);
+    }
+}
+
+void listener_close_excess(struct listener *l)
+{
+    for (int i = 0; i < l->n_shards; i++) {
+        if (!atomic_exchange(&l->shards[i].excess_posted, true)) {
+            loop_post(l->shards[i].loop, &l->shards[i].excess_item);
+        }
+    }
+}
+
+void listener_set_limits(struct listener *l, int32_t max_connections, int32_t max_rate)
+{
+    conn_share_set(l->share, max_connections, max_rate);
+}
+
+void listener_on_excess(struct listener *l, void (*fn)(void *ctx), void *ctx)
+{
+    l->on_excess = fn;
+    l->excess_ctx = ctx;
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *ctx)
 {
     (void)what;
     struct listener *l = ctx;
-    for (int i = 0; i < ACCEPT_ROUNDS; i++) {
+    for (int i = 0; i < ACCEPT_ROUNDS && !accept_must_wait(l, i == 0); i++) {
         struct sockaddr_storage from = {0};
         socklen_t len = sizeof from;
         int accepted = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -263,8 +313,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *ctx)
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             // The connection stays in the queue and would wake the loop for ever.
             connection_refuse(l, "new connections for a while", strerror(errno));
-            event_del(l->accept_ev);
-            timer_set(&l->pause, ACCEPT_PAUSE_MS);
+            accept_pause(l, ACCEPT_PAUSE_MS);
             return;
         }
         // Anything else (ECONNABORTED, EINTR, errors of the network) concerns that one connection.
@@ -389,7 +438,7 @@ static void listener_free(struct listener *l)
     if (l->fd >= 0) {
         close(l->fd);
     }
-    ASSERT(!l->peers);
+    conn_share_free(l->share);
     cond_destroy(&l->changed);
     mutex_destroy(&l->mu);
     free((char *)l->o.name);
@@ -421,8 +470,12 @@ enum err listener_open(const struct listener_options *o, struct listener **out)
         TAILQ_INIT(&s->conns);
         s->drain_item.run = shard_drain;
         s->abort_item.run = shard_abort;
+        s->excess_item.run = shard_close_excess;
     }
-    enum err e = l->o.name && l->o.host ? address_bind(l) : ERR_NO_MEMORY;
+    enum err e = l->o.name && l->o.host ? conn_share_new(o->limits, o->privileged, &l->share) : ERR_NO_MEMORY;
+    if (e == ERR_OK) {
+        e = address_bind(l);
+    }
     if (e == ERR_OK) {
         l->port = bound_port(l->fd);
         struct loop *first = o->loops[0];

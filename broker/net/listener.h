@@ -6,19 +6,20 @@
 #define OTTLA_NET_LISTENER_H
 
 #include "broker/net/conn.h"
+#include "broker/net/conn_limits.h"
 
 struct listener_options {
     const char *name; // listener name ("PLAINTEXT"), for log lines and metadata
     const char *host; // "" = all interfaces
     uint16_t port;    // 0 = any free one
     int backlog;
-    int send_buffer_bytes;    // -1 = the system's
-    int receive_buffer_bytes; // -1 = the system's
-    int32_t max_frame_bytes;  // socket.request.max.bytes: a larger size closes the connection before allocating
-    int64_t max_idle_ms;      // connections.max.idle.ms; -1 = never
-    int32_t max_connections;  // of this listener; the next one is closed at once with a log line
-    int32_t max_connections_per_ip;
-    struct loop *const *loops; // outlive the listener
+    int send_buffer_bytes;      // -1 = the system's
+    int receive_buffer_bytes;   // -1 = the system's
+    int32_t max_frame_bytes;    // socket.request.max.bytes: a larger size closes the connection before allocating
+    int64_t max_idle_ms;        // connections.max.idle.ms; -1 = never
+    struct conn_limits *limits; // of all listeners together; outlives the listener
+    bool privileged;            // see conn_limits.h
+    struct loop *const *loops;  // outlive the listener
     int n_loops;
     const struct conn_handler *handler; // copied
     void *user;                         // listener_user
@@ -37,5 +38,13 @@ void listener_start(struct listener *l);
 void listener_drain(struct listener *l, int64_t timeout_ms);
 void listener_close(struct listener *l); // drains without waiting if need be; the loops still run. NULL is fine
 int32_t listener_connections(struct listener *l); // [any]
+// max.connections and max.connection.creation.rate of this listener alone. [any]
+void listener_set_limits(struct listener *l, int32_t max_connections, int32_t max_rate);
+// There may be more connections than the limits allow: the least recently used ones of this listener are closed, unless
+// it is privileged. [any, while its loops run]
+void listener_close_excess(struct listener *l);
+// Called on the loop that accepts when a privileged listener's new connection may be one too many. Set before
+// listener_start; NULL: nothing is done.
+void listener_on_excess(struct listener *l, void (*fn)(void *ctx), void *ctx);
 
 #endif

@@ -137,6 +137,36 @@ static void test_warnings(void **state)
     broker_config_release(&c);
 }
 
+static void test_keys_of_single_listeners(void **state)
+{
+    (void)state;
+    struct broker_config c;
+    const char *text = "listener.name.x.max.connections=5\nlistener.name.x.max.connections= 6\n"
+                       "listener.name.y.max.connection.creation.rate=7\nlistener.name.y.num.network.threads=8\n";
+    assert_int_equal(load(&c, text, NULL), ERR_OK);
+    assert_int_equal(c.listener_keys_count, 2);
+    assert_string_equal(c.listener_keys[0].name, "listener.name.x.max.connections");
+    assert_string_equal(c.listener_keys[0].value, "6"); // the last one counts
+    assert_string_equal(c.listener_keys[1].name, "listener.name.y.max.connection.creation.rate");
+    assert_string_equal(c.listener_keys[1].value, "7");
+    assert_int_equal(c.warnings_count, 1); // others have no effect
+    assert_non_null(strstr(c.warnings[0], "listener.name.y.num.network.threads"));
+    broker_config_release(&c);
+}
+
+static void test_too_many_keys_of_single_listeners(void **state)
+{
+    (void)state;
+    struct broker_config c;
+    char text[8192] = "";
+    for (int i = 0; i <= CONFIG_MAX_LISTENER_KEYS; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), "listener.name.l%d.max.connections=1\n", i);
+    }
+    assert_int_equal(load(&c, text, NULL), ERR_INVALID);
+    assert_non_null(strstr(c.error, "single listeners"));
+    broker_config_release(&c);
+}
+
 static void test_many_unknown_keys(void **state)
 {
     (void)state;
@@ -179,6 +209,8 @@ static void test_refused(void **state)
         {"zookeeper.connect=a:1\nzookeeper.set.acl=TRUE", {"zookeeper.set.acl", "SASL", "TLS"}},
         {"zookeeper.connect=a:1\nzookeeper.ssl.client.enable=true", {"zookeeper.ssl", "TLS", "not supported"}},
         {"max.connections.per.ip=0", {"max.connections.per.ip", "0", "1 or more"}},
+        {"max.connections.per.ip.overrides=a:b", {"For input string", "b", ""}},
+        {"listener.name.x.max.connections=-1", {"listener.name.x.max.connections", "-1", "0"}},
         {"replica.fetch.wait.max.ms=40000", {"replica.fetch.wait.max.ms", "40000", "replica.socket.timeout.ms"}},
         {"queued.max.request.bytes=5", {"queued.max.request.bytes", "5", "socket.request.max.bytes"}},
         {"connections.max.idle.ms=100", {"connections.max.idle.ms", "100", "more than"}},
@@ -502,6 +534,8 @@ int main(void)
         cmocka_unit_test(test_overrides_and_duplicates),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_many_unknown_keys),
+        cmocka_unit_test(test_keys_of_single_listeners),
+        cmocka_unit_test(test_too_many_keys_of_single_listeners),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_overrides_refused),
         cmocka_unit_test(test_file_that_cannot_be_read),

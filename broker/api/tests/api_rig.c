@@ -98,12 +98,12 @@ static void listener_bind(struct api_rig *rig)
         .receive_buffer_bytes = -1,
         .max_frame_bytes = FRAME_MAX_BYTES,
         .max_idle_ms = -1,
-        .max_connections = INT32_MAX,
-        .max_connections_per_ip = INT32_MAX,
         .loops = &rig->loop,
         .n_loops = 1,
         .handler = &handler,
     };
+    assert_int_equal(conn_limits_new(&rig->limits), ERR_OK);
+    o.limits = rig->limits;
     assert_int_equal(loop_new("rig", os_real(), &rig->loop), ERR_OK);
     assert_int_equal(loop_start(rig->loop), ERR_OK);
     assert_int_equal(listener_open(&o, &rig->listener), ERR_OK);
@@ -236,6 +236,7 @@ void api_rig_close(struct api_rig *rig)
     pool_free(rig->pool);
     log_dirs_close(rig->log_dirs, true);
     loop_free(rig->loop);
+    conn_limits_free(rig->limits);
     arena_release(&rig->arena);
     test_dir_remove(rig->dir);
 }

@@ -20,6 +20,7 @@ struct api_rig {
     struct replica_manager *replicas;
     struct coordinator *groups;
     struct loop *loop;
+    struct conn_limits *limits;
     struct listener *listener;
     struct topic_config defaults;
     struct cluster *cluster;

@@ -232,6 +232,7 @@ void echo_init(struct echo_server *s)
         assert_int_equal(loop_new("echo", os_real(), &s->loops[i]), ERR_OK);
         assert_int_equal(loop_start(s->loops[i]), ERR_OK);
     }
+    assert_int_equal(conn_limits_new(&s->limits), ERR_OK);
     s->handler = (struct conn_handler){
         .exchange_size = sizeof(struct parked),
         .on_frame = on_frame,
@@ -248,8 +249,7 @@ void echo_init(struct echo_server *s)
         .receive_buffer_bytes = -1,
         .max_frame_bytes = 16 * 1024 * 1024,
         .max_idle_ms = -1,
-        .max_connections = INT32_MAX,
-        .max_connections_per_ip = INT32_MAX,
+        .limits = s->limits,
         .loops = s->loops,
         .n_loops = ECHO_LOOPS,
         .handler = &s->handler,
@@ -270,6 +270,7 @@ void echo_release_all(struct echo_server *s)
         echo_release(s, tag_of(&TAILQ_FIRST(&s->parked)->x)); // all aborted by the close
     }
     assert_int_equal(s->outstanding, 0);
+    conn_limits_free(s->limits);
     for (int i = 0; i < ECHO_LOOPS; i++) {
         assert_int_equal(loop_load(s->loops[i]), 0);
         loop_stop(s->loops[i]);

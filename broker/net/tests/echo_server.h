@@ -22,6 +22,7 @@ struct echo_server {
     struct listener_options options; // may be changed before echo_start
     struct conn_handler handler;
     struct loop *loops[ECHO_LOOPS];
+    struct conn_limits *limits;
     struct listener *listener;
     size_t big_bytes;
     int file_fd;

@@ -55,31 +55,138 @@ static void test_connections_spread_over_loops(void **state)
     echo_release_all(&s);
 }
 
-static void limit_check(int32_t max, int32_t max_per_ip)
+static struct conn_limits_config limits_of(int32_t max, int32_t max_rate, int32_t max_per_ip)
 {
+    return (struct conn_limits_config){.max = max, .max_rate = max_rate, .max_per_ip = max_per_ip};
+}
+
+// Closed at once, with nothing said; there is room again when one has gone.
+static void test_limit_per_address(void **state)
+{
+    (void)state;
     struct echo_server s;
+    struct conn_limits_config one = limits_of(CONN_LIMIT_NONE, CONN_LIMIT_NONE, 1);
     echo_init(&s);
-    s.options.max_connections = max;
-    s.options.max_connections_per_ip = max_per_ip;
     echo_start(&s);
+    assert_int_equal(conn_limits_set(s.limits, &one), ERR_OK);
     int first = client_connect(&s);
     client_send(first, "e1");
     client_expect(first, "e1");
     client_expect_end(client_connect(&s));
     client_send(first, "c2");
     client_expect_end(first);
-    int again = client_connect(&s); // there is room again
+    int again = client_connect(&s);
     client_send(again, "e3");
     client_expect(again, "e3");
     close(again);
     echo_release_all(&s);
 }
 
-static void test_limits(void **state)
+// Those that are too many wait until there is room: others go, or the limit is raised.
+static void test_limit_of_all(void **state)
 {
     (void)state;
-    limit_check(1, 100);
-    limit_check(100, 1);
+    struct echo_server s;
+    struct conn_limits_config one = limits_of(1, CONN_LIMIT_NONE, CONN_LIMIT_NONE);
+    struct conn_limits_config two = limits_of(2, CONN_LIMIT_NONE, CONN_LIMIT_NONE);
+    echo_init(&s);
+    assert_int_equal(conn_limits_set(s.limits, &one), ERR_OK);
+    echo_start(&s);
+    int first = client_connect(&s);
+    client_send(first, "e1");
+    client_expect(first, "e1");
+    int second = client_connect(&s);
+    client_send(second, "e2"); // waits in the queue of the listener
+    client_send(first, "e3");  // which the others do not notice
+    client_expect(first, "e3");
+    assert_int_equal(s.frames, 2);
+    close(first);
+    client_expect(second, "e2");
+    int third = client_connect(&s);
+    client_send(third, "e4");
+    assert_int_equal(conn_limits_set(s.limits, &two), ERR_OK);
+    client_expect(third, "e4");
+    close(second);
+    close(third);
+    echo_release_all(&s);
+}
+
+static void test_limit_of_a_listener(void **state)
+{
+    (void)state;
+    struct echo_server s;
+    struct listener *other;
+    echo_init(&s);
+    echo_start(&s);
+    listener_set_limits(s.listener, 1, CONN_LIMIT_NONE);
+    int first = client_connect(&s);
+    client_send(first, "e1");
+    client_expect(first, "e1");
+    int second = client_connect(&s);
+    client_send(second, "e2");
+    assert_int_equal(listener_open(&s.options, &other), ERR_OK);
+    listener_start(other);
+    struct echo_server elsewhere = {.listener = other};
+    int third = client_connect(&elsewhere); // has no such limit
+    client_send(third, "e3");
+    client_expect(third, "e3");
+    assert_int_equal(listener_connections(s.listener), 1);
+    listener_set_limits(s.listener, CONN_LIMIT_NONE, CONN_LIMIT_NONE);
+    client_expect(second, "e2");
+    close(first);
+    close(second);
+    close(third);
+    listener_close(other);
+    echo_release_all(&s);
+}
+
+static void on_excess(void *ctx)
+{
+    listener_close_excess(ctx);
+}
+
+// The brokers' own listener gets its connection, and the one that was idle longest elsewhere has to go.
+static void test_privileged_listener(void **state)
+{
+    (void)state;
+    struct echo_server s;
+    struct conn_limits_config two = limits_of(2, CONN_LIMIT_NONE, CONN_LIMIT_NONE);
+    struct listener *brokers;
+    echo_init(&s);
+    assert_int_equal(conn_limits_set(s.limits, &two), ERR_OK);
+    echo_start(&s);
+    struct listener_options o = s.options;
+    o.privileged = true;
+    assert_int_equal(listener_open(&o, &brokers), ERR_OK);
+    listener_on_excess(brokers, on_excess, s.listener);
+    listener_start(brokers);
+    struct echo_server elsewhere = {.listener = brokers};
+    int fds[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = client_connect(&s);
+        client_send(fds[i], "e1");
+        client_expect(fds[i], "e1");
+    }
+    int broker = client_connect(&elsewhere);
+    client_send(broker, "e2");
+    client_expect(broker, "e2");
+    // One of the two has gone; which one depends on the loop that was faster, as each looks at its own only.
+    int gone = -1;
+    while (gone < 0) {
+        char c;
+        for (int i = 0; i < 2 && gone < 0; i++) {
+            gone = recv(fds[i], &c, 1, MSG_DONTWAIT) == 0 ? i : -1;
+        }
+    }
+    client_send(fds[1 - gone], "e3");
+    client_expect(fds[1 - gone], "e3");
+    assert_int_equal(listener_connections(s.listener), 1);
+    assert_int_equal(listener_connections(brokers), 1);
+    close(fds[0]);
+    close(fds[1]);
+    close(broker);
+    listener_close(brokers);
+    echo_release_all(&s);
 }
 
 static void test_no_descriptors_left(void **state)
@@ -172,7 +279,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bind),
         cmocka_unit_test(test_connections_spread_over_loops),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limit_per_address),
+        cmocka_unit_test(test_limit_of_all),
+        cmocka_unit_test(test_limit_of_a_listener),
+        cmocka_unit_test(test_privileged_listener),
         cmocka_unit_test(test_no_descriptors_left),
         cmocka_unit_test(test_drain_answers_what_is_in_flight),
         cmocka_unit_test(test_drain_ends_at_its_timeout),
