@@ -10,6 +10,7 @@
 
 enum mutex_rank {
     MUTEX_RANK_GROUP = 10,
+    MUTEX_RANK_MOVE = 15,
     MUTEX_RANK_APPEND = 20,
     MUTEX_RANK_STATE = 30,
     MUTEX_RANK_LOG_LIST = 40,

@@ -229,6 +229,10 @@ static enum err keys_take(struct broker *b)
 static enum err tree_find(struct broker *b)
 {
     const char *found = NULL;
+    b->tree_dir = log_dirs_path(b->dirs, 0);
+    if (b->config->zookeeper_connect != NULL) {
+        return ERR_OK;
+    }
     for (int32_t i = 0; i < log_dirs_count(b->dirs); i++) {
         const char *path = log_dirs_path(b->dirs, i);
         if (!log_dirs_online(b->dirs, i) || !cluster_tree_exists(b->os, path)) {
@@ -247,7 +251,7 @@ static enum err tree_find(struct broker *b)
                   "the one that cannot, or put a backup of these files into another one");
         return ERR_FAILED;
     }
-    b->tree_dir = found != NULL ? found : log_dirs_path(b->dirs, 0);
+    b->tree_dir = found != NULL ? found : b->tree_dir;
     return ERR_OK;
 }
 
@@ -336,6 +340,7 @@ static enum err replicas_open(struct broker *b)
             .pool = b->pool,
             .broker_id = b->id,
             .recovery_threads = c->num_recovery_threads,
+            .move_threads = c->num_move_threads,
             .producer_id_expiration_ms = c->producer_id_expiration_ms,
             .producer_expiry_check_ms = c->producer_id_expiration_check_interval_ms,
             .retention_check_ms = c->retention_check_interval_ms,

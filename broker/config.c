@@ -456,9 +456,16 @@ static enum err log_dirs_fill(struct broker_config *c)
             return fail(c, NULL);
         }
     }
-    return c->log_dirs_count > 0
-               ? ERR_OK
-               : fail(c, arena_printf(&c->arena, "%s is empty: at least one directory is needed", key));
+    if (c->log_dirs_count == 0) {
+        return fail(c, arena_printf(&c->arena, "%s is empty: at least one directory is needed", key));
+    }
+    const char *threads = "num.replica.alter.log.dirs.threads";
+    int64_t n = broker_config_value(c, threads) ? integer_of(c, threads) : c->log_dirs_count;
+    if (n < 1) {
+        return fail(c, arena_printf(&c->arena, "%s=%lld: allowed is 1 or more", threads, (long long)n));
+    }
+    c->num_move_threads = (int32_t)n;
+    return ERR_OK;
 }
 
 static enum err topic_texts_fill(struct broker_config *c)

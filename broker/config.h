@@ -54,6 +54,7 @@ struct broker_config {
     int32_t num_network_threads;
     int32_t num_io_threads;
     int32_t num_recovery_threads;        // num.recovery.threads.per.data.dir
+    int32_t num_move_threads;            // num.replica.alter.log.dirs.threads; at least 1
     int32_t socket_send_buffer_bytes;    // -1 = the system's
     int32_t socket_receive_buffer_bytes; // -1 = the system's
     int32_t socket_request_max_bytes;

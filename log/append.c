@@ -352,6 +352,14 @@ static enum err append_commit(struct log *l, struct log_append *a, const struct 
     return ERR_OK;
 }
 
+enum err log_base_offset(struct slice records, int64_t *base_offset)
+{
+    struct batch b;
+    enum err err = scan_header(records.data, records.len, &b);
+    *base_offset = err ? -1 : b.base_offset;
+    return err;
+}
+
 // What validation fills is left alone: it may be over already.
 static void append_reset(struct log_append *a)
 {

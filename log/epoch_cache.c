@@ -182,6 +182,13 @@ void epoch_cache_detach(struct epoch_cache *c)
     c->path = NULL;
 }
 
+void epoch_cache_move(struct epoch_cache *c, const char *dir)
+{
+    size_t size = strlen(c->path) + 1;
+    int len = snprintf(c->path, size, "%s/%s", dir, EPOCH_CACHE_FILE);
+    ASSERT(len >= 0 && (size_t)len < size);
+}
+
 enum err epoch_cache_store(struct epoch_cache *c)
 {
     if (c->path == NULL || !c->dirty) {

@@ -29,6 +29,8 @@ void epoch_cache_trim(struct epoch_cache *c, int64_t start_offset, int64_t end_o
 enum err epoch_cache_store(struct epoch_cache *c) WARN_UNUSED;
 // The folder was renamed (log deletion): later stores go nowhere.
 void epoch_cache_detach(struct epoch_cache *c);
+// The folder has got another name, which is not longer. Nothing is stored meanwhile.
+void epoch_cache_move(struct epoch_cache *c, const char *dir);
 
 int32_t epoch_cache_latest(const struct epoch_cache *c);             // -1 when empty
 int32_t epoch_cache_at(const struct epoch_cache *c, int64_t offset); // -1 unknown

@@ -6,6 +6,7 @@
 //   lookup.c     reads and aborted transactions                   time.c      lookups by time
 //   flush.c      group commit                                     producers.c producer state and its snapshots
 //   retention.c  deletion of old segments                         log_dir.c   the directory
+//   log_dir_scan.c  what lies in the directory
 //   space.c      full disks
 //
 // Locks of a log, in rising rank: `mu` (log list) guards the list of segments, their published sizes and largest
@@ -50,6 +51,7 @@ struct log {
     char *topic;
     char *path;
     int32_t partition;
+    bool future; // its folder is named so
     struct uuid topic_id;
     struct log_config config; // [append]
 
@@ -203,6 +205,12 @@ struct log_dir {
     int64_t last_probe_ms;          // monotonic
 };
 
+// The path of a file in the directory.
+void log_dir_file(const struct log_dir *d, const char *name, char out[LOG_PATH_MAX]);
+// Whether a log of the partition is open in it.
+bool log_dir_holds(struct log_dir *d, const char *topic, int32_t partition);
+// Under `mu`, and checkpoint_mu when checkpoints may be written.
+void log_dir_entry_free(struct log_dir *d, struct log_dir_entry *e);
 // The entry for a partition, made when there is none; NULL without memory. Pointers stay valid until the folder is
 // deleted.
 struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, int32_t partition);

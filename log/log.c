@@ -42,6 +42,16 @@ struct log_dir *log_directory(const struct log *l)
     return l->dir;
 }
 
+const struct os *log_os(const struct log *l)
+{
+    return l->os;
+}
+
+bool log_is_future(const struct log *l)
+{
+    return l->future;
+}
+
 const char *log_topic(const struct log *l)
 {
     return l->topic;
@@ -447,6 +457,7 @@ static enum err log_restart_paused(struct log *l, int64_t offset)
     if (!err) {
         atomic_store_explicit(&l->recovery_point, offset, memory_order_release);
         l->sync_from = offset;
+        log_set_high_watermark(l, offset);
     }
     return err;
 }
@@ -482,7 +493,7 @@ enum err log_restart(struct log *l, int64_t offset)
     }
     log_info("log", "%s: beginning anew at offset %" PRId64, l->path, offset);
     enum err err = log_cut(l, offset, log_restart_paused);
-    return err ? log_fail(l, err, "beginning anew") : ERR_OK;
+    return err ? log_stop(l, err, "beginning anew") : ERR_OK;
 }
 
 enum err log_advance_start(struct log *l, int64_t offset)

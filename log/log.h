@@ -112,9 +112,17 @@ const struct log_dir_meta *log_dir_meta(const struct log_dir *d);
 enum err log_dir_set_meta(struct log_dir *d, int32_t broker_id, const char *cluster_id) WARN_UNUSED; // [disk]
 bool log_dir_was_clean(const struct log_dir *d);
 
-// Calls fn for every live partition folder found; removes left-over -delete folders; refuses (ERR_INVALID, with a
-// line naming it) a folder that is no partition's, as Kafka does. fn's error ends the scan and is returned.
-typedef enum err log_dir_scan_fn(void *ctx, const char *topic, int32_t partition);
+// A partition's folder as its name says.
+struct log_folder {
+    const char *name;
+    const char *topic;
+    int32_t partition;
+    bool future; // the copy that a move makes
+};
+// Calls fn for every folder of a log; has log_dir_sweep remove left-over -delete folders; leaves -stray folders alone,
+// with a line; refuses (ERR_INVALID, with a line naming it) a folder that is no partition's, as Kafka does. fn's error
+// ends the scan and is returned.
+typedef enum err log_dir_scan_fn(void *ctx, const struct log_folder *f);
 enum err log_dir_scan(struct log_dir *d, log_dir_scan_fn *fn, void *ctx) WARN_UNUSED; // [disk]
 
 // Writes recovery-point, log-start-offset and replication (high watermark) checkpoints of all logs in this directory.
@@ -145,6 +153,18 @@ enum err log_create(struct log_dir *d, const char *topic, int32_t partition, con
 // segment and the sanity of all indexes are still checked cheaply. NOT_FOUND when there is no such folder.
 enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,
                   struct log **out) WARN_UNUSED; // [disk]
+// A second log of a partition that is to be moved to another directory (KIP-113): <topic>-<partition>.<32 hex>-future,
+// otherwise as above. TOO_LARGE: the name does not fit. EXISTS: the directory holds a log of that partition.
+enum err log_create_future(struct log_dir *d, const char *topic, int32_t partition, const struct uuid *topic_id,
+                           const struct log_config *config, struct log **out) WARN_UNUSED; // [disk]
+// Whether the name of such a folder would fit.
+bool log_future_fits(struct slice topic, int32_t partition);
+// Opens such a folder that was found.
+enum err log_open_future(struct log_dir *d, const struct log_folder *f, const struct log_config *config,
+                         struct log **out) WARN_UNUSED; // [disk]
+bool log_is_future(const struct log *l);
+// It becomes the partition's log: the folder gets the name of one. Nobody else may use the log meanwhile.
+enum err log_promote(struct log *l) WARN_UNUSED; // [append] [disk]
 // Flushes, writes the producer snapshot at the end offset, trims index files, closes. The log is freed in any case.
 enum err log_close(struct log *l) WARN_UNUSED; // [append] [disk]
 // Renames the folder to ...-delete, to be removed after delay_ms by log_dir_sweep, and frees the log. Readers that
@@ -152,6 +172,7 @@ enum err log_close(struct log *l) WARN_UNUSED; // [append] [disk]
 enum err log_delete(struct log *l, int64_t delay_ms) WARN_UNUSED; // [append] [disk]
 
 struct log_dir *log_directory(const struct log *l);
+const struct os *log_os(const struct log *l);
 const char *log_topic(const struct log *l);
 int32_t log_partition(const struct log *l);
 // Zero when partition.metadata is missing.
@@ -233,8 +254,8 @@ enum err log_append(struct log *l, struct log_append *a, struct arena *scratch) 
 
 // Cuts everything at and above offset (replication). Whole batches only.
 enum err log_truncate(struct log *l, int64_t offset) WARN_UNUSED; // [append] [disk]
-// Drops everything there is, epochs and producers too: the log is empty and begins at offset (replication, where the
-// leader has nothing of it any more).
+// Drops everything there is, epochs and producers too: the log is empty and begins at offset, where the high
+// watermark is, too (replication, where the leader has nothing of it any more; copies).
 enum err log_restart(struct log *l, int64_t offset) WARN_UNUSED; // [append] [disk]
 
 // What a Produce request's records look like before any partition is touched, for checks over the whole request:
@@ -250,6 +271,8 @@ struct log_batch_info {
     int32_t batches; // complete ones in the set (counts at most 2)
 };
 enum err log_batch_peek(struct slice records, struct log_batch_info *out) WARN_UNUSED; // [any]
+// The offset that the first batch of what a log holds begins with, as LOG_FROM_LEADER takes it. CORRUPT, TRUNCATED.
+enum err log_base_offset(struct slice records, int64_t *base_offset) WARN_UNUSED; // [any]
 
 // ---------------------------------------------------------------------------------------------------------------
 // Read

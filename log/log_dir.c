@@ -3,7 +3,6 @@
 // A log directory. Its entries say per partition what the checkpoint files said at opening, and later what they are to
 // say: an open log is asked for its values, a closed one has left its last ones, and lines of folders that were not
 // opened go on as they were.
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,7 +28,7 @@ static const char *const checkpoint_files[CHECKPOINT_KINDS] = {
     [CHECKPOINT_HIGH_WATERMARK] = "replication-offset-checkpoint",
 };
 
-static void dir_path(const struct log_dir *d, const char *name, char out[LOG_PATH_MAX])
+void log_dir_file(const struct log_dir *d, const char *name, char out[LOG_PATH_MAX])
 {
     snprintf(out, LOG_PATH_MAX, "%s/%s", d->path, name);
 }
@@ -82,7 +81,16 @@ struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, in
     return e;
 }
 
-static void entry_free(struct log_dir *d, struct log_dir_entry *e)
+bool log_dir_holds(struct log_dir *d, const char *topic, int32_t partition)
+{
+    const struct log_dir_entry *e = log_dir_entry_get(d, topic, partition);
+    mutex_lock(&d->mu);
+    bool holds = e != NULL && e->log != NULL;
+    mutex_unlock(&d->mu);
+    return holds;
+}
+
+void log_dir_entry_free(struct log_dir *d, struct log_dir_entry *e)
 {
     HASH_DEL(d->entries, e);
     entry_free_parts(e);
@@ -127,7 +135,7 @@ void log_dir_detach(struct log_dir *d, struct log_dir_entry *e, bool deleted)
     atomic_fetch_sub(&d->logs_count, e->log != NULL);
     e->log = NULL;
     if (deleted) {
-        entry_free(d, e);
+        log_dir_entry_free(d, e);
     }
     mutex_unlock(&d->mu);
     mutex_unlock(&d->checkpoint_mu);
@@ -158,7 +166,7 @@ static enum err dir_read_checkpoints(struct log_dir *d)
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
         char path[LOG_PATH_MAX];
         struct checkpoint_loading loading = {d, (enum checkpoint_kind)kind, ERR_OK};
-        dir_path(d, checkpoint_files[kind], path);
+        log_dir_file(d, checkpoint_files[kind], path);
         enum err err = checkpoint_read(d->os, path, true, checkpoint_load_entry, &loading);
         if (err == ERR_CORRUPT || err == ERR_TOO_LARGE) {
             log_warn("log", "%s: damaged, going on as if it were missing", path);
@@ -207,7 +215,7 @@ enum err log_dir_checkpoint(struct log_dir *d)
         struct checkpoint_entry *lines;
         size_t n;
         bool changed;
-        dir_path(d, checkpoint_files[kind], path);
+        log_dir_file(d, checkpoint_files[kind], path);
         err = dir_collect(d, (enum checkpoint_kind)kind, &lines, &n, &changed);
         if (!err && changed) {
             err = checkpoint_write(d->os, path, lines, n);
@@ -307,7 +315,7 @@ static enum err dir_lock(struct log_dir *d)
     char path[LOG_PATH_MAX];
     bool stale = true;
     enum err err = ERR_OK;
-    dir_path(d, LOCK_FILE, path);
+    log_dir_file(d, LOCK_FILE, path);
     for (int tries = 0; stale && !err; tries++) {
         dir_unlock(d);
         err = tries < 10 ? dir_try_lock(d, path, &stale) : ERR_LOCKED;
@@ -322,7 +330,7 @@ static enum err dir_lock(struct log_dir *d)
 static enum err dir_take_clean_marker(struct log_dir *d)
 {
     char path[LOG_PATH_MAX];
-    dir_path(d, CLEAN_FILE, path);
+    log_dir_file(d, CLEAN_FILE, path);
     if (d->os->unlink(d->os, path) != 0) {
         return errno == ENOENT ? ERR_OK : err_from_errno(errno);
     }
@@ -335,7 +343,7 @@ static void dir_free(struct log_dir *d)
     struct log_dir_entry *e;
     struct log_dir_entry *next;
     HASH_ITER (hh, d->entries, e, next) {
-        entry_free(d, e);
+        log_dir_entry_free(d, e);
     }
     while (!TAILQ_EMPTY(&d->trash)) {
         struct log_dir_trash *t = TAILQ_FIRST(&d->trash);
@@ -360,7 +368,7 @@ static enum err dir_load(struct log_dir *d)
         err = dir_lock(d);
     }
     if (!err) {
-        dir_path(d, META_FILE, path);
+        log_dir_file(d, META_FILE, path);
         err = meta_properties_read(d->os, path, &d->meta);
     }
     if (!err) {
@@ -454,7 +462,7 @@ enum err log_dir_set_meta(struct log_dir *d, int32_t broker_id, const char *clus
     if (len >= LOG_CLUSTER_ID_MAX) {
         return ERR_TOO_LARGE;
     }
-    dir_path(d, META_FILE, path);
+    log_dir_file(d, META_FILE, path);
     enum err err = meta_properties_write(d->os, path, &p);
     if (!err) {
         d->meta = p;
@@ -488,120 +496,17 @@ void log_dir_close(struct log_dir *d, bool clean)
     }
     enum err err = log_dir_checkpoint(d);
     if (clean && !err && dir_is_clean(d)) {
-        dir_path(d, CLEAN_FILE, path);
+        log_dir_file(d, CLEAN_FILE, path);
         err = os_replace_file(d->os, path, CLEAN_TEXT, strlen(CLEAN_TEXT));
         if (err) {
             log_error("log", "%s: cannot be written: %s", path, err_text(err));
         }
     }
-    dir_path(d, LOCK_FILE, path);
+    log_dir_file(d, LOCK_FILE, path);
     if (d->os->unlink(d->os, path) != 0) {
         log_warn("log", "%s: cannot be deleted: %s", path, err_text(err_from_errno(errno)));
     }
     dir_free(d);
-}
-
-// ---- scanning ------------------------------------------------------------------------------------------------------
-
-enum {
-    SCAN_SKIP,
-    SCAN_LIVE,
-    SCAN_REMOVE,
-    SCAN_REFUSE,
-};
-
-static int scan_classify(const struct log_dir *d, const struct dirent *e, struct folder_name *name)
-{
-    // Folders that Kafka knows and that hold no partition of this broker.
-    static const char *const known[] = {".", "..", "__cluster_metadata-0", "remote-log-index-cache"};
-    struct stat st;
-    char path[LOG_PATH_MAX];
-    dir_path(d, e->d_name, path);
-    if (e->d_type != DT_DIR && (e->d_type != DT_UNKNOWN || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))) {
-        return SCAN_SKIP;
-    }
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(e->d_name, known[i]) == 0) {
-            return SCAN_SKIP;
-        }
-    }
-    if (!folder_name_parse(e->d_name, name)) {
-        return SCAN_REFUSE;
-    }
-    if (name->state == FOLDER_LIVE) {
-        return SCAN_LIVE;
-    }
-    return name->state == FOLDER_DELETE ? SCAN_REMOVE : SCAN_SKIP;
-}
-
-static enum err scan_entry(struct log_dir *d, const struct dirent *e)
-{
-    struct folder_name name;
-    char path[LOG_PATH_MAX];
-    dir_path(d, e->d_name, path);
-    enum err err = ERR_OK;
-    switch (scan_classify(d, e, &name)) {
-    case SCAN_LIVE: {
-        struct log_dir_entry *entry = log_dir_entry_get(d, name.topic, name.partition);
-        err = entry == NULL ? ERR_NO_MEMORY : ERR_OK;
-        if (entry != NULL) {
-            entry->found = true;
-        }
-        break;
-    }
-    case SCAN_REMOVE:
-        err = folder_remove(d->os, path);
-        break;
-    case SCAN_REFUSE:
-        log_error("log", "%s: a folder here must be named <topic>-<partition>; move it away", path);
-        err = ERR_INVALID;
-        break;
-    default:
-        break;
-    }
-    return err;
-}
-
-// Forgets partitions whose folder is gone.
-static void scan_forget(struct log_dir *d)
-{
-    struct log_dir_entry *e;
-    struct log_dir_entry *next;
-    mutex_lock(&d->checkpoint_mu);
-    mutex_lock(&d->mu);
-    HASH_ITER (hh, d->entries, e, next) {
-        if (!e->found) {
-            entry_free(d, e);
-        }
-    }
-    mutex_unlock(&d->mu);
-    mutex_unlock(&d->checkpoint_mu);
-}
-
-enum err log_dir_scan(struct log_dir *d, log_dir_scan_fn *fn, void *ctx)
-{
-    DIR *dir = opendir(d->path);
-    if (dir == NULL) {
-        return err_from_errno(errno);
-    }
-    enum err err = ERR_OK;
-    for (struct dirent *e = readdir(dir); e != NULL && !err; e = readdir(dir)) {
-        err = scan_entry(d, e);
-    }
-    closedir(dir);
-    if (err) {
-        return err;
-    }
-    scan_forget(d);
-    // What fn does may add entries; they come last and were not there when the scan began.
-    unsigned n = HASH_COUNT(d->entries);
-    struct log_dir_entry *e = d->entries;
-    for (unsigned i = 0; i < n && !err; i++) {
-        struct log_dir_entry *next = e->hh.next;
-        err = fn(ctx, e->topic, e->partition);
-        e = next;
-    }
-    return err;
 }
 
 // ---- trash ---------------------------------------------------------------------------------------------------------

@@ -85,6 +85,12 @@ enum err folder_name_format(char out[NAME_FOLDER_MAX], const char *topic, int32_
     return n < 0 || n >= NAME_FOLDER_MAX ? ERR_TOO_LARGE : ERR_OK;
 }
 
+enum err folder_name_format_future(char out[NAME_FOLDER_MAX], const char *topic, int32_t partition, const char *unique)
+{
+    int n = snprintf(out, NAME_FOLDER_MAX, "%s-%" PRId32 ".%s%s", topic, partition, unique, folder_text[FOLDER_FUTURE]);
+    return n < 0 || n >= NAME_FOLDER_MAX ? ERR_TOO_LARGE : ERR_OK;
+}
+
 void folder_name_format_delete(char out[NAME_FOLDER_MAX], const char *topic, int32_t partition, const char *unique)
 {
     char suffix[64];

@@ -57,6 +57,9 @@ struct folder_name {
 enum err folder_name_format(char out[NAME_FOLDER_MAX], const char *topic, int32_t partition) WARN_UNUSED;
 // <topic>-<partition>.<unique>-delete, the topic cut so that the whole fits. unique: 32 hexadecimal digits.
 void folder_name_format_delete(char out[NAME_FOLDER_MAX], const char *topic, int32_t partition, const char *unique);
+// <topic>-<partition>.<unique>-future. ERR_TOO_LARGE when it would not fit: it is never cut.
+enum err folder_name_format_future(char out[NAME_FOLDER_MAX], const char *topic, int32_t partition,
+                                   const char *unique) WARN_UNUSED;
 bool folder_name_parse(const char *name, struct folder_name *out);
 
 #endif

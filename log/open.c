@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/assert.h"
 #include "log/folder.h"
 #include "log/internal.h"
 #include "log/partition_metadata.h"
@@ -36,21 +37,17 @@ static void log_free(struct log *l)
     free(l);
 }
 
-static enum err log_new(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,
+static enum err log_new(struct log_dir *d, const struct log_folder *f, const struct log_config *config,
                         struct log **out)
 {
-    char folder[NAME_FOLDER_MAX];
-    enum err err = folder_name_format(folder, topic, partition);
-    if (err) {
-        return err;
-    }
     struct log *l = calloc(1, sizeof *l);
     if (l == NULL) {
         return ERR_NO_MEMORY;
     }
     l->dir = d;
     l->os = d->os;
-    l->partition = partition;
+    l->partition = f->partition;
+    l->future = f->future;
     l->config = *config;
     atomic_init(&l->safe_end, INT64_MAX);
     mutex_init(&l->mu, MUTEX_RANK_LOG_LIST);
@@ -60,16 +57,16 @@ static enum err log_new(struct log_dir *d, const char *topic, int32_t partition,
     for (int i = 0; i < LOG_HINTS; i++) {
         l->hints[i].segment_base = -1;
     }
-    size_t path_size = strlen(d->path) + 1 + strlen(folder) + 1;
-    l->topic = strdup(topic);
+    size_t path_size = strlen(d->path) + 1 + strlen(f->name) + 1;
+    l->topic = strdup(f->topic);
     l->path = malloc(path_size);
     l->producers = producer_state_new();
-    l->entry = log_dir_entry_get(d, topic, partition);
+    l->entry = log_dir_entry_get(d, f->topic, f->partition);
     if (l->topic == NULL || l->path == NULL || l->producers == NULL || l->entry == NULL) {
         log_free(l);
         return ERR_NO_MEMORY;
     }
-    snprintf(l->path, path_size, "%s/%s", d->path, folder);
+    snprintf(l->path, path_size, "%s/%s", d->path, f->name);
     *out = l;
     return ERR_OK;
 }
@@ -313,13 +310,13 @@ static enum err open_load(struct log *l)
     return ERR_OK;
 }
 
-enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,
-                  struct log **out)
+static enum err open_folder(struct log_dir *d, const struct log_folder *f, const struct log_config *config,
+                            struct log **out)
 {
     struct log *l = NULL;
     *out = NULL;
     struct stat st;
-    enum err err = log_new(d, topic, partition, config, &l);
+    enum err err = log_new(d, f, config, &l);
     if (!err && stat(l->path, &st) != 0) {
         err = err_from_errno(errno);
         log_free(l);
@@ -332,7 +329,7 @@ enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const
         err = open_load(l);
     }
     if (err) {
-        log_error("log", "%s/%s-%" PRId32 ": cannot be opened: %s", d->path, topic, partition, err_text(err));
+        log_error("log", "%s/%s: cannot be opened: %s", d->path, f->name, err_text(err));
         atomic_store(&d->log_failed, true); // this directory cannot be called clean
         log_free(l);
         return err;
@@ -340,6 +337,21 @@ enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const
     log_dir_attach(d, l->entry, l);
     *out = l;
     return ERR_OK;
+}
+
+enum err log_open(struct log_dir *d, const char *topic, int32_t partition, const struct log_config *config,
+                  struct log **out)
+{
+    char name[NAME_FOLDER_MAX];
+    enum err err = folder_name_format(name, topic, partition);
+    struct log_folder f = {.name = name, .topic = topic, .partition = partition};
+    return err ? err : open_folder(d, &f, config, out);
+}
+
+enum err log_open_future(struct log_dir *d, const struct log_folder *f, const struct log_config *config,
+                         struct log **out)
+{
+    return log_dir_holds(d, f->topic, f->partition) ? ERR_EXISTS : open_folder(d, f, config, out);
 }
 
 // ---- creating ------------------------------------------------------------------------------------------------------
@@ -356,12 +368,12 @@ static enum err create_files(struct log *l, const struct uuid *topic_id)
     return err;
 }
 
-enum err log_create(struct log_dir *d, const char *topic, int32_t partition, const struct uuid *topic_id,
-                    const struct log_config *config, struct log **out)
+static enum err create_folder(struct log_dir *d, const struct log_folder *f, const struct uuid *topic_id,
+                              const struct log_config *config, struct log **out)
 {
     struct log *l = NULL;
     *out = NULL;
-    enum err err = log_new(d, topic, partition, config, &l);
+    enum err err = log_new(d, f, config, &l);
     if (err) {
         return err;
     }
@@ -393,6 +405,75 @@ enum err log_create(struct log_dir *d, const char *topic, int32_t partition, con
     log_dir_attach(d, l->entry, l);
     *out = l;
     return ERR_OK;
+}
+
+enum err log_create(struct log_dir *d, const char *topic, int32_t partition, const struct uuid *topic_id,
+                    const struct log_config *config, struct log **out)
+{
+    char name[NAME_FOLDER_MAX];
+    enum err err = folder_name_format(name, topic, partition);
+    struct log_folder f = {.name = name, .topic = topic, .partition = partition};
+    return err ? err : create_folder(d, &f, topic_id, config, out);
+}
+
+#define UNIQUE_SIZE 33 // 32 hexadecimal digits and the end mark
+
+static void unique_make(const struct os *os, char out[UNIQUE_SIZE])
+{
+    uint8_t random[(UNIQUE_SIZE - 1) / 2];
+    os->random(os, random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) {
+        snprintf(out + 2 * i, 3, "%02x", random[i]);
+    }
+}
+
+enum err log_create_future(struct log_dir *d, const char *topic, int32_t partition, const struct uuid *topic_id,
+                           const struct log_config *config, struct log **out)
+{
+    char name[NAME_FOLDER_MAX];
+    char unique[UNIQUE_SIZE];
+    unique_make(d->os, unique);
+    enum err err = folder_name_format_future(name, topic, partition, unique);
+    struct log_folder f = {.name = name, .topic = topic, .partition = partition, .future = true};
+    if (!err && log_dir_holds(d, topic, partition)) {
+        err = ERR_EXISTS;
+    }
+    return err ? err : create_folder(d, &f, topic_id, config, out);
+}
+
+bool log_future_fits(struct slice topic, int32_t partition)
+{
+    char name[NAME_FOLDER_MAX];
+    char text[NAME_FOLDER_MAX];
+    const char unique[UNIQUE_SIZE] = "00000000000000000000000000000000";
+    return snprintf(text, sizeof text, "%.*s", (int)topic.len, (const char *)topic.data) < (int)sizeof text &&
+           folder_name_format_future(name, text, partition, unique) == ERR_OK;
+}
+
+enum err log_promote(struct log *l)
+{
+    char name[NAME_FOLDER_MAX];
+    char path[LOG_PATH_MAX];
+    enum err err = folder_name_format(name, l->topic, l->partition);
+    ASSERT(!err && l->future);
+    snprintf(path, sizeof path, "%s/%s", l->dir->path, name);
+    if (log_failed(l)) {
+        return ERR_FAILED;
+    }
+    log_flush_pause(l);
+    if (l->os->rename(l->os, l->path, path) == 0) {
+        epoch_cache_move(l->epochs, path);
+        memcpy(l->path, path, strlen(path) + 1); // the old name was longer
+        l->future = false;
+        err = os_fsync_dir(l->os, l->dir->path);
+    } else {
+        err = err_from_errno(errno);
+    }
+    log_flush_resume(l);
+    if (err) {
+        log_dir_fail(l->dir, err, path, "renaming a moved partition");
+    }
+    return err;
 }
 
 enum err log_set_topic_id(struct log *l, const struct uuid *topic_id)
@@ -439,14 +520,10 @@ enum err log_close(struct log *l)
 
 enum err log_delete(struct log *l, int64_t delay_ms)
 {
-    uint8_t random[16];
-    char unique[sizeof random * 2 + 1];
+    char unique[UNIQUE_SIZE];
     char folder[NAME_FOLDER_MAX];
     char path[LOG_PATH_MAX];
-    l->os->random(l->os, random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++) {
-        snprintf(unique + 2 * i, 3, "%02x", random[i]);
-    }
+    unique_make(l->os, unique);
     folder_name_format_delete(folder, l->topic, l->partition, unique);
     snprintf(path, sizeof path, "%s/%s", l->dir->path, folder);
     log_flush_pause(l);

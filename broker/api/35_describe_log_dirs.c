@@ -106,6 +106,8 @@ static bool fill_topics(struct request *r, const struct replica_dir *d,
         describe_log_dirs_response_describe_log_dirs_partition_init(partitions);
         partitions->partition_index = s->partition;
         partitions->partition_size = s->bytes;
+        partitions->offset_lag = s->lag;
+        partitions->is_future_key = s->future;
         o->topics[o->topics_count - 1].partitions_count++;
         partitions++;
     }

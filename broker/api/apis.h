@@ -39,6 +39,7 @@
     X(23, 0, 4, api_offset_for_leader_epoch, api_no_abort, 0)                                                          \
     X(32, 0, 4, api_describe_configs, topic_job_end, 0)                                                                \
     X(33, 0, 2, api_alter_configs, topic_job_end, 0)                                                                   \
+    X(34, 0, 2, api_alter_replica_log_dirs, api_alter_replica_log_dirs_abort, 0)                                       \
     X(35, 0, 4, api_describe_log_dirs, api_describe_log_dirs_abort, 0)                                                 \
     X(37, 0, 3, api_create_partitions, topic_job_end, 0)                                                               \
     X(42, 0, 2, api_delete_groups, api_delete_groups_abort, API_CUT_SHORT)                                             \

@@ -11,7 +11,7 @@ struct loading {
     struct log_dirs *dirs;
     int threads_per_dir; // num.recovery.threads.per.data.dir
     int64_t producer_id_expiration_ms;
-    // Takes each log over, one after the other, also on failure.
+    // Takes each log over, one after the other, also on failure; copies that moves have begun come last.
     enum err (*loaded)(void *ctx, struct log *log);
     void *ctx;
 };

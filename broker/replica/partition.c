@@ -18,6 +18,7 @@ void partition_unref(struct partition *p)
         return;
     }
     ASSERT(p->log == NULL);
+    mutex_destroy(&p->move_mu);
     mutex_destroy(&p->append_mu);
     mutex_destroy(&p->state_mu);
     cond_destroy(&p->flush_idle);
@@ -62,7 +63,9 @@ enum err partition_new(struct log *log, const struct partition_env *env, struct 
     p->high_watermark = log_high_watermark(log);
     p->last_stable_offset = p->high_watermark;
     atomic_init(&p->refs, 1);
+    mutex_init(&p->move_mu, MUTEX_RANK_MOVE);
     mutex_init(&p->append_mu, MUTEX_RANK_APPEND);
+    log_config_init(&p->log_config);
     mutex_init(&p->state_mu, MUTEX_RANK_STATE);
     cond_init(&p->flush_idle);
     int failed = pthread_rwlock_init(&p->log_gate, NULL);
@@ -254,6 +257,7 @@ void partition_advance(struct partition *p, struct log *log, struct wake_list *w
 enum err partition_end(struct partition *p, bool erase)
 {
     struct wake_list woken = {NULL};
+    mutex_lock(&p->move_mu);
     mutex_lock(&p->state_mu);
     p->ended = true;
     p->role = PARTITION_IDLE;
@@ -268,9 +272,16 @@ enum err partition_end(struct partition *p, bool erase)
     mutex_lock(&p->append_mu);
     pthread_rwlock_wrlock(&p->log_gate);
     struct log *log = p->log;
+    struct log *future = p->future;
     p->log = NULL;
+    p->future = NULL;
     pthread_rwlock_unlock(&p->log_gate);
     enum err err = erase ? log_delete(log, delay_ms) : log_close(log);
+    if (future != NULL) { // its directory tells itself when that goes wrong
+        enum err ignored = erase ? log_delete(future, delay_ms) : log_close(future);
+        (void)ignored;
+    }
     mutex_unlock(&p->append_mu);
+    mutex_unlock(&p->move_mu);
     return err;
 }

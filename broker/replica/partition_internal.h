@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inside of a partition, shared by its files only (partition*.c). Three locks, in this order:
+// Inside of a partition, shared by its files only (partition*.c). Four locks, in this order:
+//   move_mu    whoever writes to the copy that a move makes (`future`), makes it or takes it away
 //   append_mu  whoever writes to the log, and whoever ends the partition
 //   log_gate   (shared) whoever reads or flushes the log; taken alone by partition_end, so the log outlives its readers
 //   state_mu   leader epoch, high watermark, failure, wait lists; never held across a system call
-// `log` is set once and becomes NULL in partition_end, under append_mu and log_gate: holding either keeps it alive.
+// `log` changes when a move has ended, and becomes NULL in partition_end, under append_mu and log_gate: holding either
+// keeps it alive. So does move_mu or log_gate with `future`.
 #ifndef OTTLA_REPLICA_PARTITION_INTERNAL_H
 #define OTTLA_REPLICA_PARTITION_INTERNAL_H
 
@@ -36,10 +38,14 @@ struct partition {
     struct uuid topic_id;
     const struct partition_env *env;
 
+    struct mutex move_mu;
     struct mutex append_mu;
     pthread_rwlock_t log_gate;
     struct log *log;
-    int64_t last_flush_ms; // monotonic; only the flush.ms task touches it
+    struct log *future;           // the copy that a move makes; NULL: none
+    bool move_claimed;            // under move_mu: somebody works on the move
+    struct log_config log_config; // under move_mu
+    int64_t last_flush_ms;        // monotonic; only the flush.ms task touches it
 
     struct mutex state_mu;
     struct cond flush_idle; // with state_mu

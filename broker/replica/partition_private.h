@@ -40,6 +40,28 @@ void partition_unlead(struct partition *p);
 // Then the log is closed, or with erase its folder renamed for deletion.
 enum err partition_end(struct partition *p, bool erase) WARN_UNUSED;
 
+// ---- moving to another log directory: partition_move.c ----
+
+// The copy of a move that was found at the start. Owns it. False: there is one already.
+bool partition_attach_future(struct partition *p, struct log *future);
+// Begins to move to `to`; a move to another directory is given up. Nothing when it is there already or on its way.
+// ERR_NOT_LEADER: it has ended. ERR_FAILED: its log, or `to`, is out of service; and the errors of log_create_future.
+enum err partition_move_begin(struct partition *p, struct log_dir *to) WARN_UNUSED; // [disk]
+// True: there is a move nobody works on; the caller does now, by calling partition_move_step until it says so.
+bool partition_move_claim(struct partition *p);
+
+enum move_step {
+    MOVE_MORE,  // something was copied
+    MOVE_PAUSE, // no memory or descriptor free: later
+    MOVE_ENDED, // done, given up, or in trouble that was told
+};
+// Copies some of what the copy lacks, and puts the copy in the log's place when it lacks nothing.
+enum move_step partition_move_step(struct partition *p); // [disk]
+// A directory has failed: the copy in it is given up.
+void partition_move_drop(struct partition *p, const struct log_dir *dir);
+// The copy's directory, size and how many offsets it is behind. False: there is none. [any]
+bool partition_future(struct partition *p, struct log_dir **dir, int64_t *bytes, int64_t *lag);
+
 // The log directory it lies in; NULL when it has ended. [any]
 struct log_dir *partition_directory(struct partition *p);
 // Its directory is out of service: who waits is woken with ERR_FAILED.

@@ -39,16 +39,28 @@ static void settings_take(struct partition *p, const struct topic_config *config
     };
 }
 
+// Under move_mu and append_mu. `log` is NULL once the partition has ended.
+static void log_settings_take(struct partition *p, const struct log_config *config)
+{
+    p->log_config = *config;
+    if (p->log != NULL) {
+        log_set_config(p->log, config);
+    }
+    if (p->future != NULL) {
+        log_set_config(p->future, config);
+    }
+}
+
 void partition_configure(struct partition *p, const struct topic_config *config, const struct log_config *log_config)
 {
+    mutex_lock(&p->move_mu);
     mutex_lock(&p->append_mu);
-    if (p->log != NULL) {
-        log_set_config(p->log, log_config);
-    }
+    log_settings_take(p, log_config);
     mutex_lock(&p->state_mu);
     settings_take(p, config);
     mutex_unlock(&p->state_mu);
     mutex_unlock(&p->append_mu);
+    mutex_unlock(&p->move_mu);
 }
 
 // Under append_mu. What the controller says of an epoch that is known is old news.
@@ -96,14 +108,16 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
 {
     struct wake_list woken = {NULL};
     bool news;
+    mutex_lock(&p->move_mu);
     mutex_lock(&p->append_mu);
     enum err err = epoch_news(p, s, &news);
     if (err != ERR_OK || !news) {
         mutex_unlock(&p->append_mu);
+        mutex_unlock(&p->move_mu);
         old_news_take(p, s, config, err);
         return err;
     }
-    log_set_config(p->log, config);
+    log_settings_take(p, config);
     err = lead_prepare(p, s, config);
     if (err == ERR_OK) {
         mutex_lock(&p->state_mu);
@@ -111,6 +125,7 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
         mutex_unlock(&p->state_mu);
     }
     mutex_unlock(&p->append_mu);
+    mutex_unlock(&p->move_mu);
     wake_list_post(&woken);
     if (err != ERR_OK) {
         partition_fail(p, "writing the leader epoch", err);
@@ -122,14 +137,16 @@ enum err partition_follow(struct partition *p, const struct cluster_partition_st
                           bool *news)
 {
     struct wake_list woken = {NULL};
+    mutex_lock(&p->move_mu);
     mutex_lock(&p->append_mu);
     enum err err = epoch_news(p, s, news);
     if (err != ERR_OK || !*news) {
         mutex_unlock(&p->append_mu);
+        mutex_unlock(&p->move_mu);
         old_news_take(p, s, config, err);
         return err;
     }
-    log_set_config(p->log, config);
+    log_settings_take(p, config);
     err = topic_id_note(p, s);
     mutex_lock(&p->state_mu);
     if (err == ERR_OK) {
@@ -144,6 +161,7 @@ enum err partition_follow(struct partition *p, const struct cluster_partition_st
     }
     mutex_unlock(&p->state_mu);
     mutex_unlock(&p->append_mu);
+    mutex_unlock(&p->move_mu);
     wake_list_post(&woken);
     if (err != ERR_OK) {
         partition_fail(p, "writing the topic's id", err);

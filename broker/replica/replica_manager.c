@@ -14,7 +14,9 @@
 #include "broker/replica/background.h"
 #include "broker/replica/loading.h"
 #include "broker/replica/log_settings.h"
+#include "broker/replica/mover.h"
 #include "broker/replica/partition_private.h"
+#include "broker/replica/preferred_dirs.h"
 #include "broker/replica/replication.h"
 
 // Topic name and partition number in one row of bytes.
@@ -53,6 +55,8 @@ struct replica_manager {
     struct replica *table;
     struct background tasks[TASK_COUNT];
     struct managed_dir *dirs;
+    struct preferred_dirs *preferred;
+    struct mover *mover;
     struct mutex control_mu; // rank of a log's list: held while something is posted
     struct loop *control;    // NULL before the start and after the stop
 };
@@ -130,12 +134,39 @@ static enum err replica_add(struct replica_manager *m, struct log *log, struct p
     return ERR_OK;
 }
 
+// The copy of a move goes on when the controller has spoken. One without a log to copy is left alone: the log may lie
+// in a directory that is offline.
+static enum err future_loaded(struct replica_manager *m, struct log *log)
+{
+    struct partition *p = NULL;
+    bool known = replica_manager_find(m, slice_str(log_topic(log)), log_partition(log), &p) == ERR_OK;
+    bool taken = known && partition_attach_future(p, log);
+    if (known) {
+        partition_unref(p);
+    }
+    if (taken) {
+        return ERR_OK;
+    }
+    if (known) {
+        log_error("replica", "%s-%d has two copies begun by moves: move one of the two folders away", log_topic(log),
+                  (int)log_partition(log));
+    } else {
+        log_warn("replica", "%s: the copy of %s-%d, whose log is not there, is left alone",
+                 log_dir_path(log_directory(log)), log_topic(log), (int)log_partition(log));
+    }
+    enum err closed = log_close(log);
+    return known ? ERR_EXISTS : closed;
+}
+
 // One that was found at the start. The same partition in two directories has to be sorted out by hand, as in Kafka: a
 // broker died between the two renames of a move.
 static enum err replica_loaded(void *ctx, struct log *log)
 {
     struct replica_manager *m = ctx;
     struct partition *p;
+    if (log_is_future(log)) {
+        return future_loaded(m, log);
+    }
     if (replica_manager_find(m, slice_str(log_topic(log)), log_partition(log), &p) != ERR_OK) {
         return replica_add(m, log, &p);
     }
@@ -165,7 +196,11 @@ static void dir_offline(struct replica_manager *m, struct log_dir *dir)
     int32_t offline = 0;
     pthread_rwlock_rdlock(&m->table_lock);
     HASH_ITER (hh, m->table, r, next) {
-        if (r->partition != NULL && partition_directory(r->partition) == dir) {
+        if (r->partition == NULL) {
+            continue;
+        }
+        partition_move_drop(r->partition, dir);
+        if (partition_directory(r->partition) == dir) {
             partition_go_offline(r->partition);
             offline++;
         }
@@ -238,13 +273,14 @@ static struct partition *partition_known(struct replica_manager *m, const char *
     return replica_manager_find(m, slice_str(topic), partition, &p) == ERR_OK ? p : NULL;
 }
 
-// In the directory with the fewest; in the next best when that one fails now.
+// In the directory that was wished for, or that with the fewest; in the next best when that one fails now.
 static enum err log_create_somewhere(struct replica_manager *m, const struct cluster_partition_state *s,
                                      const struct log_config *config, struct log **out)
 {
     enum err err = log_dirs_online_count(m->options.dirs) > 0 ? ERR_NO_SPACE : ERR_FAILED;
-    struct log_dir *dir;
-    while (err != ERR_OK && (dir = log_dirs_place(m->options.dirs)) != NULL) {
+    struct log_dir *dir = preferred_dirs_take(m->preferred, slice_str(s->topic), s->partition);
+    dir = dir != NULL ? dir : log_dirs_place(m->options.dirs);
+    for (; err != ERR_OK && dir != NULL; dir = log_dirs_place(m->options.dirs)) {
         err = log_create(dir, s->topic, s->partition, &s->topic_id, config, out);
         if (err == ERR_NO_MEMORY || err == ERR_AGAIN || err == ERR_EXISTS || err == ERR_INVALID) {
             break;
@@ -346,6 +382,9 @@ static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
         replication_forget(&m->replication, p);
         partition_unlead(p);
     }
+    if (err == ERR_OK && mover_add(m->mover, p) != ERR_OK) {
+        log_warn("replica", "%s-%d: no memory to go on with its move", s->topic, (int)s->partition);
+    }
     partition_unref(p);
     return err;
 }
@@ -442,6 +481,18 @@ static int size_order(const void *a, const void *b)
     return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
+static enum err size_add(struct arena *a, struct replica_dir *out, const struct partition *p, int64_t bytes,
+                         int64_t lag, bool future)
+{
+    struct replica_size *s = &out->replicas[out->replicas_count++];
+    *s = (struct replica_size){.topic = arena_strdup(a, partition_topic(p)),
+                               .partition = partition_index(p),
+                               .bytes = bytes,
+                               .lag = lag,
+                               .future = future};
+    return s->topic == NULL ? ERR_NO_MEMORY : ERR_OK;
+}
+
 static enum err sizes_list(struct replica_manager *m, struct arena *a, const struct log_dir *dir,
                            struct replica_dir *out)
 {
@@ -451,14 +502,16 @@ static enum err sizes_list(struct replica_manager *m, struct arena *a, const str
     out->replicas = arena_array(a, HASH_COUNT(m->table), sizeof *out->replicas);
     err = out->replicas == NULL ? ERR_NO_MEMORY : ERR_OK;
     HASH_ITER (hh, m->table, r, next) {
-        if (err != ERR_OK || r->partition == NULL || partition_directory(r->partition) != dir) {
+        struct log_dir *future_dir;
+        int64_t bytes, lag;
+        if (err != ERR_OK || r->partition == NULL) {
             continue;
         }
-        struct replica_size *s = &out->replicas[out->replicas_count++];
-        s->topic = arena_strdup(a, partition_topic(r->partition));
-        s->partition = partition_index(r->partition);
-        s->bytes = partition_size_bytes(r->partition);
-        err = s->topic == NULL ? ERR_NO_MEMORY : ERR_OK;
+        if (partition_directory(r->partition) == dir) {
+            err = size_add(a, out, r->partition, partition_size_bytes(r->partition), 0, false);
+        } else if (partition_future(r->partition, &future_dir, &bytes, &lag) && future_dir == dir) {
+            err = size_add(a, out, r->partition, bytes, lag, true);
+        }
     }
     pthread_rwlock_unlock(&m->table_lock);
     if (err == ERR_OK && out->replicas_count > 0) {
@@ -491,6 +544,53 @@ enum err replica_manager_describe(struct replica_manager *m, struct arena *a, st
     enum err err = *out == NULL ? ERR_NO_MEMORY : ERR_OK;
     for (int32_t i = 0; i < *count && err == ERR_OK; i++) {
         err = dir_describe(m, a, i, &(*out)[i]);
+    }
+    return err;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Moves between directories
+
+static int32_t dir_find(const struct replica_manager *m, struct slice path)
+{
+    for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
+        if (slice_equal(path, slice_str(log_dirs_path(m->options.dirs, i)))) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static enum err move_hosted(struct replica_manager *m, struct partition *p, struct log_dir *to)
+{
+    // A copy of the same partition may lie in a directory that is offline: no second one is begun meanwhile.
+    bool all_online = log_dirs_online_count(m->options.dirs) == log_dirs_count(m->options.dirs);
+    if (!all_online && partition_directory(p) != to) {
+        return ERR_FAILED;
+    }
+    enum err err = partition_move_begin(p, to);
+    return err == ERR_OK ? mover_add(m->mover, p) : err;
+}
+
+enum err replica_manager_move(struct replica_manager *m, struct slice topic, int32_t partition, struct slice path)
+{
+    struct partition *p;
+    if (!log_future_fits(topic, partition)) {
+        return ERR_TOO_LARGE;
+    }
+    int32_t to = dir_find(m, path);
+    if (to < 0) {
+        return ERR_NOT_FOUND;
+    }
+    if (!log_dirs_online(m->options.dirs, to)) {
+        return ERR_FAILED;
+    }
+    enum err err = replica_manager_find(m, topic, partition, &p);
+    if (err == ERR_OK) {
+        err = move_hosted(m, p, log_dirs_at(m->options.dirs, to));
+        partition_unref(p);
+    } else if (err == ERR_NOT_LEADER) {
+        preferred_dirs_put(m->preferred, topic, partition, log_dirs_at(m->options.dirs, to));
     }
     return err;
 }
@@ -605,6 +705,13 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     background_init(&m->tasks[TASK_SHRINK_ISR], o->pool, o->replica_lag_max_ms / 2, round_shrink_isr, m);
     background_init(&m->tasks[TASK_SWEEP], o->pool, SWEEP_INTERVAL_MS, round_sweep, m);
     enum err err = dirs_watch(m);
+    m->preferred = preferred_dirs_new();
+    if (err == ERR_OK && m->preferred == NULL) {
+        err = ERR_NO_MEMORY;
+    }
+    if (err == ERR_OK) {
+        err = mover_new(o->pool, o->move_threads, &m->mover);
+    }
     if (err == ERR_OK) {
         err = loading_run(&(struct loading){.os = o->os,
                                             .dirs = o->dirs,
@@ -678,6 +785,7 @@ enum err replica_manager_close(struct replica_manager *m)
     for (int i = 0; i < TASK_COUNT; i++) {
         background_release(&m->tasks[i]);
     }
+    mover_free(m->mover);
     struct replica *r, *next;
     HASH_ITER (hh, m->table, r, next) {
         HASH_DEL(m->table, r);
@@ -692,6 +800,7 @@ enum err replica_manager_close(struct replica_manager *m)
         }
     }
     free(m->dirs);
+    preferred_dirs_free(m->preferred);
     mutex_destroy(&m->control_mu);
     pthread_rwlock_destroy(&m->table_lock);
     free(m);

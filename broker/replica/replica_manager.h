@@ -19,6 +19,7 @@ struct replica_manager_options {
     struct pool *pool;
     int32_t broker_id;
     int recovery_threads;                 // num.recovery.threads.per.data.dir
+    int32_t move_threads;                 // num.replica.alter.log.dirs.threads
     int64_t producer_id_expiration_ms;    // producer.id.expiration.ms
     int64_t producer_expiry_check_ms;     // producer.id.expiration.check.interval.ms
     int64_t retention_check_ms;           // log.retention.check.interval.ms
@@ -61,6 +62,8 @@ struct replica_size {
     const char *topic;
     int32_t partition;
     int64_t bytes; // of its segments
+    int64_t lag;   // offsets that the copy of a move is behind; 0 when this is no copy
+    bool future;   // it is one
 };
 struct replica_dir {
     const char *path;              // absolute
@@ -73,5 +76,11 @@ struct replica_dir {
 // All of them, in the order of log.dirs; in the arena. ERR_NO_MEMORY.
 enum err replica_manager_describe(struct replica_manager *m, struct arena *a, struct replica_dir **out,
                                   int32_t *count) WARN_UNUSED; // [any] [disk]
+// Has the partition move to the directory of this absolute path, in the background; one that is there already, or on
+// its way there, is no error. One that is not here is made there later. ERR_NOT_FOUND: no such log directory.
+// ERR_FAILED: that one, the partition's, or any other is offline. ERR_NOT_LEADER: not here, but noted. ERR_TOO_LARGE: a
+// copy's name would not fit.
+enum err replica_manager_move(struct replica_manager *m, struct slice topic, int32_t partition,
+                              struct slice path) WARN_UNUSED; // [any] [disk]
 
 #endif

@@ -20,13 +20,13 @@ struct opened {
     int count;
 };
 
-static enum err open_found(void *ctx, const char *topic, int32_t partition)
+static enum err open_found(void *ctx, const struct log_folder *f)
 {
     struct opened *o = ctx;
     struct log_config config;
     log_config_init(&config);
     assert_true(o->count < 4);
-    return log_open(o->dir, topic, partition, &config, &o->logs[o->count++]);
+    return log_open(o->dir, f->topic, f->partition, &config, &o->logs[o->count++]);
 }
 
 static void opened_start(struct opened *o, const char *fixture)

@@ -72,11 +72,11 @@ struct opened {
     struct log_config config;
 };
 
-static enum err open_found(void *ctx, const char *topic, int32_t partition)
+static enum err open_found(void *ctx, const struct log_folder *f)
 {
     struct opened *o = ctx;
     assert_true(o->count < LOGS_MAX);
-    return log_open(o->dir, topic, partition, &o->config, &o->logs[o->count++]);
+    return log_open(o->dir, f->topic, f->partition, &o->config, &o->logs[o->count++]);
 }
 
 // Opens what lies in o->path.

@@ -59,10 +59,9 @@ static void test_marker_of_a_clean_stop(void **state)
 }
 
 // A folder that was never recovered keeps the directory from being called clean.
-static enum err open_none(void *ctx, const char *topic, int32_t partition)
+static enum err open_none(void *ctx, const struct log_folder *f)
 {
-    (void)topic;
-    (void)partition;
+    (void)f;
     ++*(int *)ctx;
     return ERR_OK;
 }
@@ -216,6 +215,7 @@ static void test_deleted_folders_are_swept(void **state)
         const char *path = i == 0 ? e.path : image;
         assert_int_equal(log_dir_open(&e.os.os, path, &e.dir), ERR_OK);
         assert_int_equal(log_dir_scan(e.dir, open_none, &found), ERR_OK);
+        log_dir_sweep(e.dir, e.os.now_mono_us / 1000); // without another delay
         log_dir_close(e.dir, true);
         check_text(path, "recovery-point-offset-checkpoint", "0\n0\n");
         assert_int_equal(count_folders(path), 0);
@@ -242,7 +242,8 @@ static void test_foreign_folders(void **state)
     }
     assert_int_equal(log_dir_open(&e.os.os, e.path, &e.dir), ERR_OK);
     assert_int_equal(log_dir_scan(e.dir, open_none, &found), ERR_OK);
-    assert_int_equal(found, 1);
+    assert_int_equal(found, 2); // the log, and the copy of a move
+    log_dir_sweep(e.dir, e.os.now_mono_us / 1000);
     for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
         assert_true(dir_has(e.path, fine[i]));
     }
@@ -257,6 +258,77 @@ static void test_foreign_folders(void **state)
     e.dir = NULL;
     env_open(&e);
     env_stop(&e);
+}
+
+static enum err open_future(void *ctx, const struct log_folder *f)
+{
+    struct env *e = ctx;
+    struct log *ignored;
+    if (!f->future) {
+        return ERR_OK;
+    }
+    assert_string_equal(f->topic, "moved");
+    assert_int_equal(f->partition, 3);
+    assert_int_equal(log_open_future(e->dir, f, &e->config, &e->log), ERR_OK);
+    assert_int_equal(log_open_future(e->dir, f, &e->config, &ignored), ERR_EXISTS);
+    return ERR_OK;
+}
+
+// The copy of a move: another name, everything else as in any log; then it gets the name of one.
+static void test_future_folder(void **state)
+{
+    (void)state;
+    struct env e;
+    struct log *future, *ignored;
+    const struct uuid id = {{7}};
+    env_start(&e);
+    assert_int_equal(log_close(e.log), ERR_OK);
+    assert_int_equal(log_create_future(e.dir, "moved", 3, &id, &e.config, &future), ERR_OK);
+    assert_true(log_is_future(future));
+    assert_int_equal(log_create_future(e.dir, "moved", 3, &id, &e.config, &ignored), ERR_EXISTS);
+    e.log = future;
+    env_append_many(&e, 10);
+    log_set_high_watermark(future, 7);
+    env_close(&e); // its lines in the checkpoints are those of the partition
+    char path[TEST_PATH_MAX_BYTES];
+    size_t len;
+    test_path(path, e.path, "replication-offset-checkpoint");
+    char *text = test_file(path, &len);
+    assert_non_null(strstr(text, "moved 3 7\n"));
+    free(text);
+    assert_int_equal(log_dir_open(&e.os.os, e.path, &e.dir), ERR_OK);
+    assert_int_equal(log_dir_scan(e.dir, open_future, &e), ERR_OK);
+    assert_int_equal(env_read_all(&e, 0), 10 * ENV_RECORDS);
+    assert_int_equal(log_high_watermark(e.log), 7);
+    assert_int_equal(log_promote(e.log), ERR_OK);
+    assert_false(log_is_future(e.log));
+    assert_int_equal(log_begin_epoch(e.log, 9), ERR_OK);
+    env_append_many(&e, 40); // rolls: new files, and old ones that were not open
+    assert_int_equal(env_read_all(&e, 0), 50 * ENV_RECORDS);
+    assert_int_equal(log_close(e.log), ERR_OK);
+    assert_int_equal(log_open(e.dir, "moved", 3, &e.config, &e.log), ERR_OK);
+    assert_int_equal(env_read_all(&e, 0), 50 * ENV_RECORDS);
+    assert_int_equal(log_latest_epoch(e.log), 9);
+    assert_int_equal(log_restart(e.log, 1000), ERR_OK);
+    assert_int_equal(log_start_offset(e.log), 1000);
+    assert_int_equal(log_end_offset(e.log), 1000);
+    env_append_many(&e, 1);
+    assert_int_equal(log_close(e.log), ERR_OK);
+    assert_int_equal(log_open(e.dir, "moved", 3, &e.config, &e.log), ERR_OK);
+    assert_int_equal(env_read_all(&e, 1000), ENV_RECORDS);
+    env_stop(&e);
+}
+
+static void test_future_name_fits(void **state)
+{
+    (void)state;
+    char name[301];
+    memset(name, 'x', sizeof name);
+    // 2 + 32 + 9 bytes come with a number of one digit, and 255 is what file systems allow.
+    assert_true(log_future_fits(slice_of(name, 255 - 42), 0));
+    assert_false(log_future_fits(slice_of(name, 255 - 41), 0));
+    assert_false(log_future_fits(slice_of(name, 255 - 42), 10));
+    assert_false(log_future_fits(slice_of(name, 300), 0));
 }
 
 static void test_meta_properties(void **state)
@@ -302,6 +374,8 @@ int main(void)
         cmocka_unit_test(test_deletion),
         cmocka_unit_test(test_deleted_folders_are_swept),
         cmocka_unit_test(test_foreign_folders),
+        cmocka_unit_test(test_future_folder),
+        cmocka_unit_test(test_future_name_fits),
         cmocka_unit_test(test_meta_properties),
         cmocka_unit_test(test_makes_missing_folders),
     };

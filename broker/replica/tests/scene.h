@@ -28,6 +28,7 @@ struct scene {
 // flush_messages as in log_config. Leads in epoch 5 with an ISR of one.
 void scene_open(struct scene *s, const struct os *os, int64_t flush_messages);
 void scene_close(struct scene *s);
+void scene_close_ended(struct scene *s); // after partition_end
 // Tells the partition it leads (or follows broker 2) in an epoch, with so many replicas of which so many are in sync.
 enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr);
 enum err scene_follow(struct scene *s, int32_t epoch);

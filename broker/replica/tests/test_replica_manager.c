@@ -4,6 +4,7 @@
 // after one that was none.
 #include "broker/replica/replica_manager.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@ static enum err room_try(struct room *r)
         .pool = r->pool,
         .broker_id = 1,
         .recovery_threads = 2,
+        .move_threads = 2,
         .producer_id_expiration_ms = 86400000,
         .producer_expiry_check_ms = INT64_MAX,
         .retention_check_ms = INT64_MAX,
@@ -388,6 +390,84 @@ static void test_a_log_cannot_be_loaded(void **state)
     test_dir_remove(pair.dir);
 }
 
+static enum err move(struct room *r, const char *topic, int32_t partition, const char *path)
+{
+    return replica_manager_move(r->manager, slice_str(topic), partition, slice_str(path));
+}
+
+static const char *place(struct room *r, const char *topic, int32_t partition)
+{
+    struct partition *p;
+    assert_int_equal(replica_manager_find(r->manager, slice_str(topic), partition, &p), ERR_OK);
+    const char *path = log_dir_path(partition_directory(p));
+    partition_unref(p);
+    return path;
+}
+
+static void wait_until_at(struct room *r, const char *topic, int32_t partition, const char *path)
+{
+    while (strcmp(place(r, topic, partition), path) != 0) {
+        sched_yield();
+    }
+}
+
+static void test_moves(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct room r;
+    int64_t end = 0;
+    pair_new(&pair);
+    room_open_pair(&r, &pair);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    }
+    assert_int_equal(move(&r, "t", 0, "/nowhere"), ERR_NOT_FOUND);
+    assert_int_equal(move(&r, "t", 0, pair.a), ERR_OK); // there already
+    assert_int_equal(move(&r, "t", 0, pair.b), ERR_OK);
+    wait_until_at(&r, "t", 0, pair.b);
+    assert_int_equal(latest(&r, "t", 0), 250);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    assert_int_equal(end, 255);
+    assert_true(file_there(pair.b, "t-0"));
+    assert_false(file_there(pair.a, "t-0"));
+    // What is not here yet is made where it was asked for.
+    assert_int_equal(move(&r, "u", 4, pair.b), ERR_NOT_LEADER);
+    assert_int_equal(tell(&r, "u", 2, 4, 1), ERR_OK);
+    assert_string_equal(place(&r, "u", 4), pair.b);
+    log_dir_fail(log_dirs_at(r.dirs, 0), ERR_IO, "x", "writing");
+    assert_int_equal(move(&r, "t", 0, pair.a), ERR_FAILED);
+    assert_int_equal(move(&r, "t", 0, pair.b), ERR_OK);
+    room_close(&r);
+    test_dir_remove(pair.dir);
+}
+
+// The copy that was begun lies there at the next start, and goes on once the controller has spoken.
+static void test_a_move_goes_on_after_a_restart(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct room r;
+    struct partition *p;
+    int64_t end = 0;
+    pair_new(&pair);
+    room_open_pair(&r, &pair);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &p), ERR_OK);
+    assert_int_equal(partition_move_begin(p, log_dirs_at(r.dirs, 1)), ERR_OK); // and nobody works on it
+    partition_unref(p);
+    room_close(&r);
+    room_open_pair(&r, &pair);
+    assert_string_equal(place(&r, "t", 0), pair.a);
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    wait_until_at(&r, "t", 0, pair.b);
+    assert_int_equal(latest(&r, "t", 0), 5);
+    room_close(&r);
+    test_dir_remove(pair.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_the_same_partition_twice),
         cmocka_unit_test(test_a_directory_is_offline_at_the_start),
         cmocka_unit_test(test_a_log_cannot_be_loaded),
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_a_move_goes_on_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
