@@ -219,6 +219,8 @@ static void join_new(struct turn *t, uint64_t token, const struct group_join *jo
         member_replace(t, token, join, old, id);
     } else if (join->instance_id.data != NULL || !join->require_known_member_id) {
         member_enter(t, token, join, id);
+    } else if (HASH_COUNT(g->pending) >= GROUP_PENDING_MAX) {
+        group_join_refuse(t, token, slice_str(""), KAFKA_ERROR_GROUP_MAX_SIZE_REACHED);
     } else {
         group_pending_add(t, id, join->session_timeout_ms);
         group_join_refuse(t, token, id, KAFKA_ERROR_MEMBER_ID_REQUIRED);

@@ -25,6 +25,8 @@
 #define GROUP_NEW_MEMBER_TIMEOUT_MS 300000
 // While only static members are left that do not rejoin, the join phase is looked at again no sooner than this.
 #define GROUP_POSTPONE_MIN_MS 1000
+// Member ids that are given out and not yet used; whoever asks for one more is told that the group is full.
+#define GROUP_PENDING_MAX 10000
 // Bounds of one group in memory: what all its members say of their protocols, and what one SyncGroup assigns. The
 // record of a group with more would not fit any log.
 #define GROUP_METADATA_MAX   (64 << 20)

@@ -233,6 +233,19 @@ static void test_too_much_metadata(void **state)
     free(bytes);
 }
 
+static void test_many_pending_ids(void **state)
+{
+    struct rig *r = *state;
+    struct group_join join = rig_consumer(r, "");
+    join.require_known_member_id = true;
+    for (int i = 0; i < GROUP_PENDING_MAX; i++) {
+        assert_int_equal(join_error(r, join), KAFKA_ERROR_MEMBER_ID_REQUIRED);
+    }
+    assert_int_equal(join_error(r, join), KAFKA_ERROR_GROUP_MAX_SIZE_REACHED);
+    rig_advance(r, join.session_timeout_ms); // they are forgotten
+    assert_int_equal(join_error(r, join), KAFKA_ERROR_MEMBER_ID_REQUIRED);
+}
+
 static void test_huge_client_id(void **state)
 {
     struct rig *r = *state;
@@ -454,6 +467,7 @@ int main(void)
         TEST(test_join_twice_gives_up_the_first),
         TEST(test_max_size),
         TEST(test_too_much_metadata),
+        TEST(test_many_pending_ids),
         TEST(test_huge_client_id),
         TEST(test_static_member_comes_back_without_rebalance),
         TEST(test_static_leader_comes_back),
