@@ -12,12 +12,23 @@ the first offset on:
 
 Every third restart is itself killed while the broker recovers. With --flush the broker runs with
 log.flush.interval.messages=1. The seed of all chance is printed and can be set by COMPAT_SEED.
+
+--writer COMMAND adds a producer of another client, a process (writers/) that lives through all the
+kills. It is told by its environment: BOOTSTRAP, TOPIC, PARTITIONS, its number WRITER, and how many
+records it writes PER_SECOND, to the partitions in turn. For each record it writes the line
+`ack <partition> <offset> <sequence>` or `error <text>`. After SIGTERM it ends when all it has sent
+is acknowledged.
 """
 
 import argparse
 import os
+import queue
 import random
+import shlex
+import signal
+import subprocess
 import sys
+import threading
 import time
 
 import confluent_kafka as ck
@@ -37,6 +48,8 @@ MAX_IN_FLIGHT_RECORDS = 400
 MAX_PADDING_BYTES = 800
 MAX_ACKS_BEFORE_KILL = 1500
 MAX_MORE_LOAD_S = 0.15
+WRITE_PAUSE_S = 0.002
+PROCESS_RECORDS_PER_SECOND = 500
 
 
 def make_value(writer, partition, sequence):
@@ -95,10 +108,70 @@ class Writer:
     def lost_its_topic(self):
         return all(error.code() in TOPIC_UNKNOWN for error in self.errors)
 
-    def abandon(self):
+    def flush(self):
+        """How many records are still not acknowledged."""
+        return self.producer.flush(TIMEOUT_S)
+
+    def close(self):
         """Gives up what was not acknowledged: it may be in the log, or not."""
         self.producer.purge()
         self.producer.poll(0)
+
+
+class ProcessWriter:
+    """A producer of another client. It writes all the time, by itself; what it was told by the
+    broker counts when it is collected."""
+
+    def __init__(self, bootstrap, number, command):
+        self.number = number
+        self.acknowledged = []
+        self.errors = []
+        self.lines = queue.SimpleQueue()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            env=dict(os.environ, BOOTSTRAP=bootstrap, TOPIC=TOPIC, PARTITIONS=str(PARTITIONS),
+                     WRITER=str(number), PER_SECOND=str(PROCESS_RECORDS_PER_SECOND)))
+        self.reader = threading.Thread(target=self.read_lines, daemon=True)
+        self.reader.start()
+
+    def read_lines(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+
+    def write_some(self, _rng):
+        if self.process.poll() is not None:
+            raise Mismatch("producer %d: its process ended with code %d"
+                           % (self.number, self.process.returncode))
+        self.collect()
+
+    def collect(self):
+        while not self.lines.empty():
+            word, rest = self.lines.get().rstrip().split(" ", 1)
+            if word == "ack":
+                self.acknowledged.append(tuple(int(field) for field in rest.split()))
+            else:
+                self.errors.append(rest)
+
+    def lost_its_topic(self):
+        return False
+
+    def flush(self):
+        """How many records are not acknowledged: it does not say, so one when it does not end."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return 1
+        self.reader.join()
+        self.collect()
+        # Java's exit code says that it was asked to end.
+        if code not in (0, 128 + signal.SIGTERM):
+            raise Mismatch("producer %d: its process ended with code %d" % (self.number, code))
+        return 0
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
 
 
 class Audit:
@@ -183,7 +256,7 @@ class CrashTest:
         return writer
 
     def close_writer(self, writer):
-        writer.abandon()
+        writer.close()
         self.active.remove(writer)
 
     def acknowledged(self):
@@ -220,7 +293,7 @@ class CrashTest:
         for writer in list(self.active):
             writer.write_some(self.rng)
             self.check_alive(writer)
-        self.active[0].producer.poll(0.002)
+        time.sleep(WRITE_PAUSE_S)
 
     def check_alive(self, writer):
         """No record is ever given up. Only Apache Kafka may answer, for a moment after its start,
@@ -236,7 +309,7 @@ class CrashTest:
     def finish(self):
         """All that was written is acknowledged in the end."""
         for writer in list(self.active):
-            left = writer.producer.flush(TIMEOUT_S)
+            left = writer.flush()
             self.check_alive(writer)
             if left:
                 raise Mismatch("producer %d: %d records are still not acknowledged after %d s"
@@ -252,11 +325,22 @@ class CrashTest:
         for writer in self.writers:
             audit.check_acknowledged(writer)
 
-    def run(self, rounds):
+    def open_processes(self, commands):
+        for command in commands:
+            writer = ProcessWriter(self.broker.bootstrap, len(self.writers), shlex.split(command))
+            self.writers.append(writer)
+            self.active.append(writer)
+
+    def close(self):
+        for writer in self.active:
+            writer.close()
+
+    def run(self, rounds, commands):
         self.start()
         self.create_topic()
         for codec in CODECS:
             self.open_writer(codec)
+        self.open_processes(commands)
         for number in range(1, rounds + 1):
             before = self.acknowledged()
             self.write_until_killed()
@@ -270,8 +354,10 @@ class CrashTest:
         self.finish()
         self.check(Audit())
         self.check_clean_restart()
-        print("%d records acknowledged in %d rounds, all there, once, in order"
-              % (self.acknowledged(), rounds))
+        print("%d records acknowledged in %d rounds (%d of them by the processes), all there, once, "
+              "in order" % (self.acknowledged(), rounds,
+                            sum(len(writer.acknowledged) for writer in self.writers
+                                if isinstance(writer, ProcessWriter))))
 
     def check_clean_restart(self):
         self.broker.stop()
@@ -285,6 +371,7 @@ def main():
     parser.add_argument("work_dir")
     parser.add_argument("--rounds", type=int, default=22)
     parser.add_argument("--flush", action="store_true")
+    parser.add_argument("--writer", action="append", default=[], metavar="COMMAND")
     options = parser.parse_args()
     seed = int(os.environ.get("COMPAT_SEED") or random.SystemRandom().randrange(1 << 32))
     print("seed %d (set COMPAT_SEED=%d to repeat)" % (seed, seed), flush=True)
@@ -292,11 +379,13 @@ def main():
     # Small segments, so that kills also meet rolls and recovery more than one segment.
     overrides["log.segment.bytes"] = 1 << 20
     broker = brokers.from_environment(options.work_dir, overrides)
+    test = CrashTest(broker, random.Random(seed))
     try:
-        CrashTest(broker, random.Random(seed)).run(options.rounds)
+        test.run(options.rounds, options.writer)
     except (Mismatch, ck.KafkaException, brokers.BrokerError) as problem:
         sys.exit("crash (seed %d): %s" % (seed, problem))
     finally:
+        test.close()
         broker.close()
 
 

@@ -11,6 +11,7 @@ import collections
 import socket
 import struct
 
+API_LIST_OFFSETS = 2
 API_METADATA = 3
 API_OFFSET_FETCH = 9
 API_FIND_COORDINATOR = 10
@@ -141,6 +142,18 @@ class Reader:
 
     def array(self, item):
         return [item() for _ in range(self.take("i"))]
+
+
+def first_offset(bootstrap, topic, partition, timeout_s=10):
+    """ListOffsets v1: the offset that a partition begins at."""
+    earliest = -2
+    body = struct.pack(">ii", -1, 1) + _string(topic) + struct.pack(">iiq", 1, partition, earliest)
+    answer = Reader(ask(bootstrap, API_LIST_OFFSETS, 1, body, timeout_s))
+    _, _, _ = answer.take("i"), answer.string(), answer.take("i")
+    _, error, _, offset = answer.take("ihqq")
+    if error != 0:
+        raise OSError("ListOffsets answered with error %d" % error)
+    return offset
 
 
 Group = collections.namedtuple("Group", "error state protocol members")

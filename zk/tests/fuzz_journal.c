@@ -193,8 +193,6 @@ static void op_take(struct reader *in, uint8_t kind, struct zk_op *op, char path
 
 static void state_note(struct history *h)
 {
-    if (h->states_count == STATES_MAX)
-        return;
     size_t size = journal_size(h);
     for (int i = 0; h->states_count > 0 && size < h->ends[h->states_count - 1] && i < h->states_count; i++)
         h->ends[i] = 0; // the journal was replaced: these states are in the snapshot
@@ -325,7 +323,7 @@ static void open_damaged(struct history *h)
     }
     uint32_t sum = tree_sum(h->zk);
     ASSERT(h->is_foreign || state_known(h, sum));
-    if (h->only_cut && h->states_count < STATES_MAX && state_at(h, journal_len) >= 0)
+    if (h->only_cut && state_at(h, journal_len) >= 0)
         ASSERT(sum == h->states[state_at(h, journal_len)]);
     zk_close(h->zk);
     ASSERT(store_open(h) == ERR_OK && tree_sum(h->zk) == sum);
@@ -352,7 +350,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(store_open(h) == ERR_OK);
     state_note(h);
     uint8_t kind;
-    while ((kind = reader_u8(&in)) % 8 != 0 && reader_left(&in) > 0 && !in.bad) {
+    while ((kind = reader_u8(&in)) % 8 != 0 && !in.bad && h->states_count < STATES_MAX) {
         if (kind % 8 == 7)
             files_keep(h);
         else
