@@ -214,6 +214,10 @@ void log_dir_entry_free(struct log_dir *d, struct log_dir_entry *e);
 // The entry for a partition, made when there is none; NULL without memory. Pointers stay valid until the folder is
 // deleted.
 struct log_dir_entry *log_dir_entry_get(struct log_dir *d, const char *topic, int32_t partition);
+// What the checkpoint files said of it. / Forgets that: it was of an earlier partition of the same name. Checkpoints
+// may be written meanwhile.
+void log_dir_entry_values(struct log_dir *d, const struct log_dir_entry *e, int64_t out[CHECKPOINT_KINDS]);
+void log_dir_entry_forget(struct log_dir *d, struct log_dir_entry *e);
 void log_dir_attach(struct log_dir *d, struct log_dir_entry *e, struct log *l);
 // The log is about to be freed: keeps its last values, or forgets the partition when it was deleted.
 void log_dir_detach(struct log_dir *d, struct log_dir_entry *e, bool deleted);

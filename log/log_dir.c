@@ -90,6 +90,22 @@ bool log_dir_holds(struct log_dir *d, const char *topic, int32_t partition)
     return holds;
 }
 
+void log_dir_entry_values(struct log_dir *d, const struct log_dir_entry *e, int64_t out[CHECKPOINT_KINDS])
+{
+    mutex_lock(&d->mu);
+    memcpy(out, e->values, sizeof e->values);
+    mutex_unlock(&d->mu);
+}
+
+void log_dir_entry_forget(struct log_dir *d, struct log_dir_entry *e)
+{
+    mutex_lock(&d->mu);
+    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
+        e->values[kind] = -1;
+    }
+    mutex_unlock(&d->mu);
+}
+
 void log_dir_entry_free(struct log_dir *d, struct log_dir_entry *e)
 {
     HASH_DEL(d->entries, e);

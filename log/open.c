@@ -260,11 +260,10 @@ static int64_t min_of(int64_t a, int64_t b)
 }
 
 // The offsets that the log begins its life with.
-static void open_set_offsets(struct log *l, int64_t end_offset, int64_t recovery_point)
+static void open_set_offsets(struct log *l, int64_t end_offset, int64_t recovery_point, int64_t high_watermark)
 {
-    const int64_t *values = l->entry->values;
     int64_t start = log_start_offset(l);
-    int64_t watermark = min_of(max_of(values[CHECKPOINT_HIGH_WATERMARK], start), end_offset);
+    int64_t watermark = min_of(max_of(high_watermark, start), end_offset);
     atomic_store(&l->end_offset, end_offset);
     atomic_store(&l->recovery_point, min_of(recovery_point, end_offset));
     l->sync_from = log_active(l)->base_offset;
@@ -273,7 +272,8 @@ static void open_set_offsets(struct log *l, int64_t end_offset, int64_t recovery
 
 static enum err open_load(struct log *l)
 {
-    const int64_t *values = l->entry->values;
+    int64_t values[CHECKPOINT_KINDS];
+    log_dir_entry_values(l->dir, l->entry, values);
     int64_t checkpointed_start = max_of(values[CHECKPOINT_LOG_START], 0);
     int32_t damaged;
     enum err err = epoch_cache_open(l->os, l->path, &l->epochs);
@@ -305,7 +305,8 @@ static enum err open_load(struct log *l)
         return err;
     }
     bool trusted = l->dir->was_clean && !recovered;
-    open_set_offsets(l, end_offset, trusted ? end_offset : max_of(values[CHECKPOINT_RECOVERY_POINT], 0));
+    int64_t recovery_point = trusted ? end_offset : max_of(values[CHECKPOINT_RECOVERY_POINT], 0);
+    open_set_offsets(l, end_offset, recovery_point, values[CHECKPOINT_HIGH_WATERMARK]);
     epoch_cache_trim(l->epochs, log_start_offset(l), end_offset);
     return ERR_OK;
 }
@@ -399,9 +400,7 @@ static enum err create_folder(struct log_dir *d, const struct log_folder *f, con
         return err;
     }
     l->parent_dirty = true;
-    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
-        l->entry->values[kind] = -1; // of an earlier partition of the same name
-    }
+    log_dir_entry_forget(d, l->entry);
     log_dir_attach(d, l->entry, l);
     *out = l;
     return ERR_OK;

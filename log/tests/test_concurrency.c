@@ -235,11 +235,34 @@ static void test_append_and_truncate(void **state)
     stop_all(&s, &e, threads, N);
 }
 
+// Logs come, are opened again and go while the checkpoints of their directory are written.
+static void test_logs_come_and_go(void **state)
+{
+    (void)state;
+    static thread_fn *const fns[] = {do_housekeeping};
+    struct shared s = {.log = NULL};
+    struct env e;
+    pthread_t thread;
+    start_all(&s, &e, fns, &thread, 1);
+    const struct uuid id = {.b = {1}};
+    for (int i = 0; i < 100 && !atomic_load(&s.stop); i++) {
+        struct log *other;
+        assert_int_equal(log_create(e.dir, "other", i % 3, &id, &e.config, &other), ERR_OK);
+        assert_int_equal(log_dir_checkpointed_high_watermark(e.dir, "other", i % 3) > 0, false);
+        assert_int_equal(log_close(other), ERR_OK);
+        assert_int_equal(log_open(e.dir, "other", i % 3, &e.config, &other), ERR_OK);
+        assert_int_equal(log_high_watermark(other), 0);
+        assert_int_equal(log_delete(other, 0), ERR_OK);
+    }
+    stop_all(&s, &e, &thread, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append_and_retain),
         cmocka_unit_test(test_append_and_truncate),
+        cmocka_unit_test(test_logs_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
