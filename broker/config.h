@@ -146,7 +146,6 @@ struct broker_config {
     int32_t listeners_count;
     struct config_endpoint advertised[CONFIG_MAX_LISTENERS]; // a blank host has become this machine's name
     int32_t advertised_count;
-    const char *inter_broker_listener; // the advertised listener brokers use among themselves
     struct config_listener_key listener_keys[CONFIG_MAX_LISTENER_KEYS]; // those that have an effect
     int32_t listener_keys_count;
     // What the operator should know. Each is one line.

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "broker/group/java_hash.h"
+#include "broker/cluster/java_hash.h"
 
 #define TABLE_FIRST_SIZE 16
 

@@ -2,16 +2,14 @@
 //
 // Replicas that go offline, with their broker or because it could not take them (failed log directory): they leave the
 // in-sync replicas, and a leader among them leads no longer. The last in-sync replica stays noted, because only there
-// is all that was acknowledged. But a leader that lives and only its log directory has failed stays leader when nobody
-// could follow it: it still serves what is safe to read (Kafka's has none then).
+// is all that was acknowledged.
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
 
 bool offline_decide(struct step *s, struct work *w, struct znode_partition_state *out)
 {
     const struct controller_partition *p = w->partition;
-    bool still_reads = p->leader == w->replica && model_broker_live(s->c, w->replica);
-    if (!p->has_state || !partition_in_isr(p, w->replica) || still_reads) {
+    if (!p->has_state || !partition_in_isr(p, w->replica)) {
         return false;
     }
     *out = partition_next_state(s, p);
@@ -69,6 +67,13 @@ void gone_offline(struct step *s, void (*next)(struct step *s))
 // ---------------------------------------------------------------------------------------------------------------
 // Replicas that have failed: those that led are replaced first, then all leave the in-sync replicas
 
+// Who leads still is one that nobody in sync could replace: it serves what is safe to read (Kafka's has no leader
+// then).
+static bool failure_decide(struct step *s, struct work *w, struct znode_partition_state *out)
+{
+    return w->partition->leader != w->replica && offline_decide(s, w, out);
+}
+
 static void failures_written(struct step *s)
 {
     works_tell_states(s, TELL_ALL);
@@ -92,7 +97,7 @@ static void failures_elected(struct step *s)
             }
         }
     }
-    works_write(s, offline_decide, failures_written);
+    works_write(s, failure_decide, failures_written);
 }
 
 void failures_begin(struct step *s)

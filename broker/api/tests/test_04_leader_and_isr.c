@@ -12,8 +12,8 @@
 static struct leader_and_isr_request *leader_request(struct api_rig *rig, int16_t version, const char *topic,
                                                      int32_t partition, int32_t leader_epoch)
 {
-    static int32_t self[] = {1};
     struct arena *a = &rig->arena;
+    int32_t *self = arena_alloc(a, sizeof *self);
     struct leader_and_isr_request *in = arena_alloc(a, sizeof *in);
     struct leader_and_isr_request_leader_and_isr_partition_state *p = arena_alloc(a, sizeof *p);
     leader_and_isr_request_init(in);
@@ -22,7 +22,7 @@ static struct leader_and_isr_request *leader_request(struct api_rig *rig, int16_
     in->controller_epoch = OTHER_EPOCH;
     p->partition_index = partition;
     p->controller_epoch = OTHER_EPOCH;
-    p->leader = 1;
+    p->leader = *self = rig->options.broker_id;
     p->leader_epoch = leader_epoch;
     p->isr = p->replicas = self;
     p->isr_count = p->replicas_count = 1;
