@@ -10,7 +10,7 @@
 #include "base/tests/cmocka_all.h"
 #include "zk/tests/behaviour.h"
 
-#define LONG_SESSION_MS  20000
+#define LONG_SESSION_MS  6000
 #define SHORT_SESSION_MS 400 // the shortest that the server grants
 
 // cmocka's setup functions know their test only by what they can reach from here.
@@ -234,6 +234,89 @@ static void test_resent_changes_that_fail(void **state)
         answer_release(&answers[i]);
 }
 
+// A random walk: batches of changes, many of them cut off from their answers, each change on a node of its own and with
+// data of its own. Every answer must be the one that a connection that never breaks would give.
+#define WALK_NODES   6
+#define WALK_BATCHES 40
+
+struct walk {
+    uint64_t chance;
+    int count; // of changes made
+    struct {
+        bool is_there;
+        int32_t version;
+        enum err expected;
+        bool may_be_done; // deleting what is not there looks as if it had been done before
+        struct answer answer;
+    } nodes[WALK_NODES];
+};
+
+static uint32_t walk_chance(struct walk *w, uint32_t below)
+{
+    w->chance = w->chance * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(w->chance >> 33) % below;
+}
+
+static void walk_change(struct walk *w, struct store *s, int i)
+{
+    char path[16], data[16];
+    snprintf(path, sizeof path, "/n%d", i);
+    snprintf(data, sizeof data, "%d", w->count++);
+    bool is_there = w->nodes[i].is_there;
+    int32_t version = w->nodes[i].version + (walk_chance(w, 4) == 0 ? 7 : 0);
+    bool fits = is_there && version == w->nodes[i].version;
+    uint32_t kind = walk_chance(w, 3);
+    w->nodes[i].expected = !is_there ? ERR_NOT_FOUND : fits ? ERR_OK : ERR_BAD_VERSION;
+    w->nodes[i].may_be_done = kind == 2 && !is_there;
+    if (kind == 0) {
+        zk_create(s->zk, path, slice_str(data), ZK_PERSISTENT, answer_keep, &w->nodes[i].answer);
+        w->nodes[i].expected = is_there ? ERR_EXISTS : ERR_OK;
+        w->nodes[i].version = is_there ? w->nodes[i].version : 0;
+        w->nodes[i].is_there = true;
+    } else if (kind == 1) {
+        zk_set(s->zk, path, slice_str(data), version, answer_keep, &w->nodes[i].answer);
+        w->nodes[i].version += fits ? 1 : 0;
+    } else {
+        zk_delete(s->zk, path, version, answer_keep, &w->nodes[i].answer);
+        w->nodes[i].is_there = is_there && !fits;
+    }
+}
+
+static void walk_batch(struct walk *w, struct fixture *f)
+{
+    for (int i = 0; i < WALK_NODES; i++)
+        walk_change(w, &f->s, i);
+    zk_dispatch(f->s.zk);
+    if (walk_chance(w, 2) == 0)
+        cut(f);
+    store_run(&f->s);
+    for (int i = 0; i < WALK_NODES; i++) {
+        struct answer *a = &w->nodes[i].answer;
+        assert_int_equal(a->calls, 1);
+        if (!(w->nodes[i].may_be_done && a->err == ERR_OK))
+            assert_int_equal(a->err, w->nodes[i].expected);
+        answer_release(a);
+    }
+    free(store_take_log(&f->s));
+}
+
+static void test_walk_with_cuts(void **state)
+{
+    struct fixture *f = *state;
+    struct walk w = {.chance = 20260801};
+    for (int i = 0; i < WALK_BATCHES; i++)
+        walk_batch(&w, f);
+    for (int i = 0; i < WALK_NODES; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "/n%d", i);
+        struct answer a = store_get(&f->other, path, false);
+        assert_int_equal(a.err, w.nodes[i].is_there ? ERR_OK : ERR_NOT_FOUND);
+        if (a.err == ERR_OK)
+            assert_int_equal(a.stat.version, w.nodes[i].version);
+        answer_release(&a);
+    }
+}
+
 // ---- sessions ----
 
 static void note(void *ctx, const struct zk_result *result)
@@ -384,6 +467,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watches_of_a_lost_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resent_changes_were_done, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resent_changes_that_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_walk_with_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expiry, setup_short, teardown),
         cmocka_unit_test(test_no_server),
         cmocka_unit_test_setup_teardown(test_close_drops_what_waits, setup, teardown),
