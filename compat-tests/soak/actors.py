@@ -161,33 +161,62 @@ class Reader:
         consumer.close()
 
 
+class Member(threading.Thread):
+    """One member of the group; each polls for itself, whatever the others wait for."""
+
+    def __init__(self, bootstrap, ledger):
+        super().__init__(daemon=True)
+        self.bootstrap, self.ledger = bootstrap, ledger
+        self.leaving = threading.Event()
+        self.is_assigned = False
+        self.problem = None
+        self.start()
+
+    def run(self):
+        consumer = open_consumer(self.bootstrap, **{
+            "group.id": GROUP, "partition.assignment.strategy": "cooperative-sticky",
+            "auto.offset.reset": "earliest", "auto.commit.interval.ms": 500,
+            "session.timeout.ms": 10000})
+        consumer.subscribe([TOPIC])
+        try:
+            while not self.leaving.is_set():
+                for message in consume(consumer):
+                    self.ledger.note_by_group(message.partition(), message.offset())
+                self.is_assigned = len(consumer.assignment()) > 0
+        except Exception as problem:  # told by check()
+            self.problem = problem
+        consumer.close()
+
+    def check(self):
+        if self.problem is not None:
+            raise self.problem
+
+    def leave(self):
+        self.leaving.set()
+        self.join(TIMEOUT_S)
+        self.check()
+        if self.is_alive():
+            raise Mismatch("a member did not leave the group within %d s" % TIMEOUT_S)
+
+
 class GroupMembers:
-    """A group of which one member at a time leaves for another one."""
+    """A group of which one member at a time leaves for another one, once all have their share."""
 
     def __init__(self, bootstrap, ledger):
         self.bootstrap, self.ledger = bootstrap, ledger
 
-    def open_member(self):
-        member = open_consumer(self.bootstrap, **{
-            "group.id": GROUP, "partition.assignment.strategy": "cooperative-sticky",
-            "auto.offset.reset": "earliest", "auto.commit.interval.ms": 500,
-            "session.timeout.ms": 30000})
-        member.subscribe([TOPIC])
-        return member
-
     def run(self, stopped):
-        members = [self.open_member() for _ in range(MEMBERS)]
+        members = [Member(self.bootstrap, self.ledger) for _ in range(MEMBERS)]
         leave_s = time.monotonic() + MEMBER_LIFE_S
-        while not stopped.is_set():
+        while not stopped.wait(0.2):
             for member in members:
-                for message in consume(member):
-                    self.ledger.note_by_group(message.partition(), message.offset())
-            if time.monotonic() > leave_s:
-                leave_s += MEMBER_LIFE_S
-                members.pop(0).close()
-                members.append(self.open_member())
+                member.check()
+            if time.monotonic() > leave_s and all(member.is_assigned for member in members):
+                members.pop(0).leave()
+                members.append(Member(self.bootstrap, self.ledger))
+                leave_s = time.monotonic() + MEMBER_LIFE_S
         for member in members:
-            member.close()
+            member.leave()
 
 
 def results(futures):

@@ -21,8 +21,9 @@
 
 #define FUZZ_TOPIC        "topic"
 #define FUZZ_SEGMENTS_MAX 4
-#define FUZZ_BATCHES_MAX  200
+#define FUZZ_BATCHES_MAX  1000      // as many as an input can ask for
 #define FUZZ_BYTES_MAX    (1 << 20) // of a segment
+#define FUZZ_INPUT_MAX    2000
 #define FUZZ_TIME_MS      1700000000000
 
 struct folder_built {
@@ -376,7 +377,7 @@ static void recovery_run(const struct folder_built *f, const struct os *os, cons
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct reader in = reader_of(slice_of(data, size < 2000 ? size : 2000));
+    struct reader in = reader_of(slice_of(data, size < FUZZ_INPUT_MAX ? size : FUZZ_INPUT_MAX));
     struct folder_built f;
     struct expected *e = malloc(sizeof *e);
     struct test_os os;
