@@ -11,10 +11,11 @@ export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1
 
-.PHONY: help build run test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat demo bench clean
+.PHONY: help build run cluster test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat demo bench clean
 
 help:
 	@echo 'make run      build and start a broker on 127.0.0.1:9092, data in ./ottla-data'
+	@echo 'make cluster  a ZooKeeper and three brokers on free ports, data in ./ottla-cluster'
 	@echo 'make test     every test: lint, unit tests (plain and with sanitizers), real clients'
 	@echo 'make build    the optimised broker: build/ottla'
 	@echo 'make demo     a large text through a broker with every codec, compared and timed'
@@ -37,6 +38,10 @@ build:
 
 run: build
 	@exec build/ottla
+
+cluster: build
+	@tools/install-deps cluster
+	@exec tools/cluster
 
 check:
 	@tools/install-deps check

@@ -49,6 +49,9 @@ def tail(path, lines=40):
 class Process:
     """One child process whose output goes to a file."""
 
+    # Whether Ctrl-C at the terminal leaves it alone, because whoever started it stops it in order.
+    IN_OWN_SESSION = False
+
     def __init__(self, name, log_path):
         self.name = name
         self.log_path = str(log_path)
@@ -57,7 +60,7 @@ class Process:
     def spawn(self, command):
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                          stderr=log)
+                                          stderr=log, start_new_session=self.IN_OWN_SESSION)
 
     def running(self):
         return self.child is not None and self.child.poll() is None
