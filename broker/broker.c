@@ -494,6 +494,8 @@ static enum err cluster_join(struct broker *b)
             .inter_broker_listener = c->inter_broker_listener,
             .pool = b->pool,
             .controller_timeout_ms = c->controller_socket_timeout_ms,
+            .leader_imbalance_percent = c->leader_imbalance_percentage,
+            .leader_imbalance_check_ms = c->auto_leader_rebalance ? c->leader_imbalance_check_seconds * 1000 : 0,
             .num_partitions = c->num_partitions,
             .default_replication_factor = c->default_replication_factor,
             .delete_topics = c->delete_topics,

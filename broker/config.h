@@ -50,6 +50,9 @@ struct broker_config {
     int32_t controlled_shutdown_max_retries;
     int64_t controlled_shutdown_retry_backoff_ms;
     int32_t controller_socket_timeout_ms;
+    bool auto_leader_rebalance; // auto.leader.rebalance.enable
+    int32_t leader_imbalance_percentage;
+    int64_t leader_imbalance_check_seconds;
     // Threads and network.
     int32_t num_network_threads;
     int32_t num_io_threads;

@@ -220,6 +220,30 @@ enum err znode_producer_ids_decode(struct slice data, struct arena *a, struct zn
 enum err znode_producer_ids_encode(const struct znode_producer_ids *ids, struct arena *a,
                                    struct slice *out) WARN_UNUSED;
 
+// ---- /admin/preferred_replica_election and /isr_change_notification/isr_change_<n>: partitions ----
+
+struct znode_named_partition {
+    const char *topic;
+    int32_t partition;
+};
+
+enum err znode_partitions_decode(struct slice data, struct arena *a, struct znode_named_partition **list,
+                                 int32_t *count) WARN_UNUSED;
+
+// ---- /admin/reassign_partitions: partitions and the replicas they shall have ----
+
+struct znode_reassignment {
+    const char *topic;
+    int32_t partition;
+    int32_t *replicas;
+    int32_t replicas_count;
+};
+
+enum err znode_reassignments_decode(struct slice data, struct arena *a, struct znode_reassignment **list,
+                                    int32_t *count) WARN_UNUSED;
+enum err znode_reassignments_encode(const struct znode_reassignment *list, int32_t count, struct arena *a,
+                                    struct slice *out) WARN_UNUSED;
+
 // ---- /feature, versions 1 (Kafka 2.7 to 3.2) and 2 ----
 
 struct znode_feature_level {

@@ -43,7 +43,10 @@
     X(35, 0, 4, api_describe_log_dirs, api_describe_log_dirs_abort, 0)                                                 \
     X(37, 0, 3, api_create_partitions, topic_job_end, 0)                                                               \
     X(42, 0, 2, api_delete_groups, api_delete_groups_abort, API_CUT_SHORT)                                             \
+    X(43, 0, 2, api_elect_leaders, topic_job_end, 0)                                                                   \
     X(44, 0, 1, api_incremental_alter_configs, topic_job_end, 0)                                                       \
+    X(45, 0, 0, api_alter_partition_reassignments, topic_job_end, 0)                                                   \
+    X(46, 0, 0, api_list_partition_reassignments, topic_job_end, 0)                                                    \
     X(47, 0, 0, api_offset_delete, group_request_abort, API_CUT_SHORT)                                                 \
     X(56, 0, 3, api_alter_partition, topic_job_end, 0)                                                                 \
     X(60, 0, 1, api_describe_cluster, api_no_abort, 0)                                                                 \

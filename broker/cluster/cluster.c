@@ -156,6 +156,9 @@ static void open_on_loop(struct cluster *c)
         err = isr_changes_init(c);
     }
     if (err == ERR_OK) {
+        err = cluster_control_init(c);
+    }
+    if (err == ERR_OK) {
         err = tree_open(c);
     }
     if (err == ERR_OK) {
@@ -187,6 +190,7 @@ static void close_on_loop(struct cluster *c)
 static void cluster_free(struct cluster *c)
 {
     isr_changes_release(c);
+    timer_release(&c->rebalance);
     loop_free(c->loop);
     controller_free(c->controller);
     controller_effects_release(&c->effects);

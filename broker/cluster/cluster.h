@@ -106,6 +106,8 @@ struct cluster_options {
     int32_t endpoints_count;
     const char *inter_broker_listener; // by which brokers talk to each other; one of the endpoints
     struct pool *pool;                 // looks up names of other brokers' hosts; NULL: all are in digits
+    int32_t leader_imbalance_percent;  // leader.imbalance.per.broker.percentage
+    int64_t leader_imbalance_check_ms; // 0 = leaders are left where they are (auto.leader.rebalance.enable=false)
     int32_t controller_timeout_ms;     // controller.socket.timeout.ms: for one answer of another broker
     int32_t num_partitions;
     int32_t default_replication_factor;

@@ -10,6 +10,8 @@
 #include "protocol/protocol.h"
 #include "zk/zk.h"
 
+#define REBALANCE_FIRST_MS 5000 // after a broker has become the controller
+
 // ---------------------------------------------------------------------------------------------------------------
 // Operations on the tree
 
@@ -38,6 +40,9 @@ static void op_send(struct cluster *c, const struct controller_op *op, uint64_t 
     switch (op->type) {
     case CONTROLLER_OP_GET:
         zk_get(c->zk, op->path, op->watch, cluster_call_done, call);
+        break;
+    case CONTROLLER_OP_EXISTS:
+        zk_exists(c->zk, op->path, op->watch, cluster_call_done, call);
         break;
     case CONTROLLER_OP_CHILDREN:
         zk_children(c->zk, op->path, op->watch, cluster_call_done, call);
@@ -133,11 +138,21 @@ static void resigned(struct cluster *c)
         log_info("cluster", "this broker is the controller no longer");
     }
     c->is_controller = false;
+    timer_clear(&c->rebalance);
     control_clear(c);
 }
 
+static void rebalance_begin(struct cluster *c)
+{
+    if (c->options.leader_imbalance_check_ms > 0) {
+        timer_set(&c->rebalance, REBALANCE_FIRST_MS);
+    }
+}
+
+// What is done for it leads to UpdateMetadata; who has asked hears of it after this broker has.
 static void answered(struct cluster *c, struct controller_request *r)
 {
+    control_flush(c);
     if (r == &c->isr_request) {
         isr_changes_answered(c, r);
     } else {
@@ -176,6 +191,7 @@ static void execute(struct cluster *c, const struct controller_effect *e)
     case CONTROLLER_READY:
         log_info("cluster", "this broker is the controller, epoch %d", e->controller_epoch);
         c->is_controller = c->is_ready = true;
+        rebalance_begin(c);
         timer_set(&c->isr_retry, 0); // what has waited for a controller
         break;
     case CONTROLLER_TOPIC_DELETED:
@@ -227,6 +243,18 @@ static void steps_finish(struct cluster *c)
         STAILQ_REMOVE_HEAD(&c->asked, entry);
         step_once(c, &(struct controller_event){.type = CONTROLLER_ASKED, .request = r});
     }
+}
+
+static void on_rebalance(void *ctx)
+{
+    struct cluster *c = ctx;
+    timer_set(&c->rebalance, c->options.leader_imbalance_check_ms);
+    cluster_step(c, &(struct controller_event){.type = CONTROLLER_REBALANCE});
+}
+
+enum err cluster_control_init(struct cluster *c)
+{
+    return timer_init(&c->rebalance, c->loop, on_rebalance, c);
 }
 
 void cluster_step(struct cluster *c, const struct controller_event *e)

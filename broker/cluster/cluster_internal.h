@@ -124,7 +124,8 @@ struct cluster {
     STAILQ_HEAD(, controller_request) asked; // requests for the controller that came up while it was stepping
     bool stepping;
     bool is_controller;
-    bool is_ready; // told in this step
+    bool is_ready;          // told in this step
+    struct timer rebalance; // of the controller: when leaders are looked at next
     struct topic_settings *settings;
     struct broker_settings broker_settings;  // of this broker
     struct broker_settings cluster_settings; // of all
@@ -202,6 +203,7 @@ void cluster_start(struct cluster *c);
 
 // ---- cluster_control.c ----
 
+enum err cluster_control_init(struct cluster *c) WARN_UNUSED;
 // Steps the controller and carries out what it says; answers that come of it are fed back.
 void cluster_step(struct cluster *c, const struct controller_event *e);
 // Lets the controller have what has come up (answers, requests), now or after the event at work.

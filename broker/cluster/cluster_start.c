@@ -41,10 +41,19 @@ static void stage_done(struct cluster *c, enum err err, const char *what)
 // ---------------------------------------------------------------------------------------------------------------
 // The controller
 
+static bool unclean_allowed(void *ctx, const char *topic)
+{
+    return settings_find(ctx, topic)->unclean_leader_election;
+}
+
 static void controller_begin(struct cluster *c)
 {
-    c->controller = controller_new(
-        &(struct controller_options){.broker_id = c->broker_id, .delete_topics = c->options.delete_topics});
+    c->controller =
+        controller_new(&(struct controller_options){.broker_id = c->broker_id,
+                                                    .delete_topics = c->options.delete_topics,
+                                                    .unclean_allowed = unclean_allowed,
+                                                    .ctx = c,
+                                                    .imbalance_percent = c->options.leader_imbalance_percent});
     cluster_publish(c, metadata_builder_finish(metadata_builder_new(NULL, c->id)));
     cluster_step(c, &(struct controller_event){.type = CONTROLLER_START, .session_id = zk_session_id(c->zk)});
 }

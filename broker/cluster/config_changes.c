@@ -30,6 +30,14 @@ static void topic_tell(struct cluster *c, const struct metadata_topic *t)
     }
 }
 
+// Unclean elections may be allowed now.
+static void configs_changed(struct cluster *c)
+{
+    if (c->is_controller) {
+        cluster_step(c, &(struct controller_event){.type = CONTROLLER_CONFIGS_CHANGED});
+    }
+}
+
 static void topic_apply(struct cluster *c, const char *topic, const struct znode_config *entries)
 {
     const struct metadata_topic *t = c->picture == NULL ? NULL : metadata_topic_find(c->picture, slice_str(topic));
@@ -37,6 +45,7 @@ static void topic_apply(struct cluster *c, const char *topic, const struct znode
     if (t != NULL) {
         topic_tell(c, t);
     }
+    configs_changed(c);
     log_info("cluster", "the configs of topic %s have changed", topic);
 }
 
@@ -52,6 +61,7 @@ static void broker_apply(struct cluster *c, const char *name, const struct znode
     for (int32_t i = 0; c->picture != NULL && i < metadata_topics_count(c->picture); i++) {
         topic_tell(c, metadata_topic_at(c->picture, i));
     }
+    configs_changed(c);
     log_info("cluster", "the configs of %s have changed", cluster_wide ? "all brokers" : "this broker");
 }
 

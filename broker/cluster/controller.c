@@ -20,6 +20,7 @@ struct controller *controller_new(const struct controller_options *o)
     c->seen_controller = -1;
     c->first_token = 1;
     STAILQ_INIT(&c->requests);
+    moves_init(c);
     return c;
 }
 
@@ -36,6 +37,7 @@ static void controller_forget(struct controller *c)
     c->claim_czxid = 0;
     c->fenced = c->ready = c->request_last = false;
     c->want_controller = c->want_brokers = c->want_topics = c->want_growth = c->want_states = false;
+    c->want_moves = c->want_moves_asked = c->want_preferred = c->want_isr_notes = c->want_rebalance = false;
     c->want_log_dirs = c->want_failures = c->want_elections = c->want_deletions = c->want_erased = false;
 }
 
@@ -46,6 +48,7 @@ void controller_free(struct controller *c)
     }
     controller_forget(c);
     model_forget_retired(c);
+    moves_release(c);
     free(c->brokers);
     free(c->retired);
     free(c->found);
@@ -137,6 +140,11 @@ void batch_get(struct step *s, const char *path, bool watch, struct batch_op op)
 void batch_children(struct step *s, const char *path, bool watch)
 {
     batch_add(s, CONTROLLER_OP_CHILDREN, path, (struct batch_op){0})->watch = watch;
+}
+
+void batch_exists(struct step *s, const char *path)
+{
+    batch_add(s, CONTROLLER_OP_EXISTS, path, (struct batch_op){0})->watch = true;
 }
 
 void batch_create(struct step *s, const char *path, struct slice data)
@@ -415,10 +423,20 @@ static bool task_begin(struct step *s)
         failures_begin(s);
     } else if (take(&c->want_elections)) {
         elections_begin(s);
+    } else if (take(&c->want_isr_notes)) {
+        isr_notes_begin(s);
+    } else if (take(&c->want_moves_asked)) {
+        moves_asked_begin(s);
+    } else if (take(&c->want_moves)) {
+        moves_begin(s);
     } else if (take(&c->want_deletions)) {
         deletions_begin(s);
     } else if (take(&c->want_erased)) {
         erased_begin(s);
+    } else if (take(&c->want_preferred)) {
+        preferred_asked_begin(s);
+    } else if (take(&c->want_rebalance)) {
+        rebalance_begin(s);
     } else {
         return false;
     }
@@ -480,6 +498,9 @@ static void on_watch(struct step *s, const char *path)
     c->want_topics = c->want_topics || strcmp(path, ZNODE_TOPICS) == 0;
     c->want_deletions = c->want_deletions || strcmp(path, ZNODE_DELETE_TOPICS) == 0;
     c->want_log_dirs = c->want_log_dirs || strcmp(path, ZNODE_LOG_DIR_EVENTS) == 0;
+    c->want_isr_notes = c->want_isr_notes || strcmp(path, ZNODE_ISR_CHANGES) == 0;
+    c->want_moves_asked = c->want_moves_asked || strcmp(path, ZNODE_REASSIGN_PARTITIONS) == 0;
+    c->want_preferred = c->want_preferred || strcmp(path, ZNODE_PREFERRED_ELECTION) == 0;
     controller_wake(s);
 }
 
@@ -568,6 +589,14 @@ void controller_step(struct controller *c, const struct controller_event *event,
         break;
     case CONTROLLER_ANSWER:
         on_answer(&s, event);
+        break;
+    case CONTROLLER_CONFIGS_CHANGED:
+        c->want_elections = c->state == CONTROLLER_IS_ACTIVE;
+        controller_wake(&s);
+        break;
+    case CONTROLLER_REBALANCE:
+        c->want_rebalance = c->state == CONTROLLER_IS_ACTIVE;
+        controller_wake(&s);
         break;
     case CONTROLLER_BEHIND:
         on_behind(&s, event->broker);

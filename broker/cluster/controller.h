@@ -36,6 +36,7 @@ struct controller_options {
     // unclean.leader.election.enable of a topic, as it is at the moment. NULL: of none.
     bool (*unclean_allowed)(void *ctx, const char *topic);
     void *ctx;
+    int32_t imbalance_percent; // leader.imbalance.per.broker.percentage
 };
 
 struct controller *controller_new(const struct controller_options *o);
@@ -85,6 +86,7 @@ struct controller_partition {
     int32_t controller_epoch;
     int32_t recovery_state; // as in struct znode_partition_state
     int32_t version;        // of the znode: the partition epoch
+    bool move_wanted;       // private: its reassignment may go on
     // Private to the controller; by place in replicas.
     enum replica_state *replica_states;
     enum replica_erasure *erasures;
@@ -113,6 +115,7 @@ enum controller_effect_type {
 
 enum controller_op_type {
     CONTROLLER_OP_GET,
+    CONTROLLER_OP_EXISTS,
     CONTROLLER_OP_CHILDREN,
     CONTROLLER_OP_CREATE,
     CONTROLLER_OP_MULTI,
@@ -163,12 +166,14 @@ void controller_effects_reset(struct controller_effects *e);
 // Events
 
 enum controller_event_type {
-    CONTROLLER_START,   // the session is up and the broker is registered
-    CONTROLLER_RESULT,  // of the operation with this token
-    CONTROLLER_WATCH,   // fired for this path
-    CONTROLLER_ANSWER,  // of a broker: one error per partition it was told about
-    CONTROLLER_ASKED,   // `request`
-    CONTROLLER_BEHIND,  // `broker` has missed what it was told: it has to be told everything
+    CONTROLLER_START,           // the session is up and the broker is registered
+    CONTROLLER_RESULT,          // of the operation with this token
+    CONTROLLER_WATCH,           // fired for this path
+    CONTROLLER_ANSWER,          // of a broker: one error per partition it was told about
+    CONTROLLER_ASKED,           // `request`
+    CONTROLLER_CONFIGS_CHANGED, // what decides an election may be another now
+    CONTROLLER_REBALANCE,       // it is time to look whether leaders are where they should be
+    CONTROLLER_BEHIND,          // `broker` has missed what it was told: it has to be told everything
     CONTROLLER_EXPIRED, // the session is gone, and with it every operation under way; START comes when there is one
                         // again
 };

@@ -91,6 +91,7 @@ static void alter_done(struct step *s)
     struct controller_request *r = STAILQ_FIRST(&c->requests);
     for (int32_t i = 0; i < c->works_count; i++) {
         change_answer(r, &c->works[i]);
+        moves_look(c, c->works[i].partition);
     }
     works_tell(s, CONTROLLER_UPDATE_METADATA, TELL_EVERYBODY, 0);
     request_finish(s);

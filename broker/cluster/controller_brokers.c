@@ -40,6 +40,7 @@ static void brokers_join(struct step *s)
             deletions_forget(s, c->brokers[i]->id);
             broker_tell_all(s, c->brokers[i]->id);
             c->want_states = c->want_elections = c->want_deletions = true;
+            moves_look_all(c);
         }
     }
     controller_next(s);

@@ -221,8 +221,8 @@ static void works_take(struct controller *c)
     works_clear(c);
     for (int32_t i = 0; i < c->names_count; i++) {
         struct controller_topic *t = model_topic_find(c, c->names[i]);
-        if (t == NULL || t->deleting || !c->options.delete_topics) {
-            continue;
+        if (t == NULL || t->deleting || !c->options.delete_topics || topic_moves(t)) {
+            continue; // one whose partitions move is deleted when they have arrived
         }
         t->marked = true;
         t->deleting = t->partitions_count == 0; // a node without partitions: nothing is to be taken offline

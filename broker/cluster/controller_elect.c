@@ -7,7 +7,7 @@
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
 
-static bool offline_leader(struct step *s, struct work *w, struct znode_partition_state *out)
+bool offline_leader(struct step *s, struct work *w, bool unclean_allowed, struct znode_partition_state *out)
 {
     const struct controller *c = s->c;
     const struct controller_partition *p = w->partition;
@@ -25,8 +25,7 @@ static bool offline_leader(struct step *s, struct work *w, struct znode_partitio
         }
     }
     bool clean = out->leader >= 0;
-    if (!clean && unclean >= 0 && c->options.unclean_allowed != NULL &&
-        c->options.unclean_allowed(c->options.ctx, w->topic->name)) {
+    if (!clean && unclean >= 0 && unclean_allowed) {
         out->leader = unclean;
         out->leader_recovery_state = ZNODE_RECOVERING;
     }
@@ -46,6 +45,12 @@ static bool offline_leader(struct step *s, struct work *w, struct znode_partitio
     return true;
 }
 
+static bool elect_decide(struct step *s, struct work *w, struct znode_partition_state *out)
+{
+    const struct controller_options *o = &s->c->options;
+    return offline_leader(s, w, o->unclean_allowed != NULL && o->unclean_allowed(o->ctx, w->topic->name), out);
+}
+
 void offline_elections(struct step *s, void (*next)(struct step *s))
 {
     struct controller *c = s->c;
@@ -59,7 +64,7 @@ void offline_elections(struct step *s, void (*next)(struct step *s))
             }
         }
     }
-    works_write(s, offline_leader, next);
+    works_write(s, elect_decide, next);
 }
 
 static void elections_done(struct step *s)

@@ -10,6 +10,8 @@
 // What has no state yet or no live leader is the business of the tasks that follow.
 static void load_finish(struct step *s)
 {
+    moves_look_all(s->c);
+    s->c->want_moves_asked = s->c->want_preferred = s->c->want_isr_notes = true;
     s->c->want_states = s->c->want_log_dirs = s->c->want_elections = s->c->want_deletions = true;
     controller_next(s);
 }
@@ -67,7 +69,7 @@ static void nodes_done(struct step *s)
     struct controller *c = s->c;
     for (int32_t i = 0; i < c->names_count; i++) { // marked for deletion
         struct controller_topic *marked = model_topic_find(c, c->names[i]);
-        if (marked != NULL && c->options.delete_topics) {
+        if (marked != NULL && c->options.delete_topics && !topic_moves(marked)) {
             marked->marked = true;
         }
     }

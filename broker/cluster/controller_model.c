@@ -182,17 +182,22 @@ void model_topic_grow(struct controller_topic *t, const struct znode_topic *from
     t->partitions_count = count;
 }
 
+static void partition_free_replicas(struct controller_partition *p)
+{
+    free((void *)(uintptr_t)p->replicas);
+    free((void *)(uintptr_t)p->adding);
+    free((void *)(uintptr_t)p->removing);
+    free(p->replica_states);
+    free(p->erasures);
+}
+
 void model_topic_remove(struct controller *c, struct controller_topic *t)
 {
     HASH_DEL(c->topics, t);
     HASH_DELETE(hh_id, c->topics_by_id, t);
     for (int32_t i = 0; i < t->partitions_count; i++) {
-        free((void *)(uintptr_t)t->partitions[i].replicas);
+        partition_free_replicas(&t->partitions[i]);
         free(t->partitions[i].isr);
-        free((void *)(uintptr_t)t->partitions[i].adding);
-        free((void *)(uintptr_t)t->partitions[i].removing);
-        free(t->partitions[i].replica_states);
-        free(t->partitions[i].erasures);
     }
     free(t->partitions);
     free(t->name);
@@ -225,6 +230,26 @@ bool model_replica_live(const struct controller *c, const struct controller_part
 {
     int32_t at = partition_replica_at(p, replica);
     return at >= 0 && p->replica_states[at] == REPLICA_FINE && model_broker_live(c, replica);
+}
+
+void partition_assign(struct controller_partition *p, const struct znode_replicas *to)
+{
+    struct controller_partition now = *p;
+    partition_init(&now, p->index, to);
+    for (int32_t i = 0; i < now.replicas_count; i++) {
+        int32_t at = partition_replica_at(p, now.replicas[i]);
+        now.replica_states[i] = at < 0 ? REPLICA_FINE : p->replica_states[at];
+        now.erasures[i] = at < 0 ? REPLICA_KEPT : p->erasures[at];
+    }
+    partition_free_replicas(p);
+    p->replicas = now.replicas;
+    p->replicas_count = now.replicas_count;
+    p->adding = now.adding;
+    p->adding_count = now.adding_count;
+    p->removing = now.removing;
+    p->removing_count = now.removing_count;
+    p->replica_states = now.replica_states;
+    p->erasures = now.erasures;
 }
 
 bool partition_in_isr(const struct controller_partition *p, int32_t replica)

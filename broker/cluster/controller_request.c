@@ -14,6 +14,15 @@ void request_begin(struct step *s)
     case CONTROLLER_SHUTDOWN:
         shutdown_begin(s);
         break;
+    case CONTROLLER_ELECT:
+        elect_begin(s);
+        break;
+    case CONTROLLER_MOVE:
+        move_request_begin(s);
+        break;
+    case CONTROLLER_LIST_MOVES:
+        move_list(s);
+        break;
     }
 }
 

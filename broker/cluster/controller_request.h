@@ -14,11 +14,39 @@
 enum controller_request_type {
     CONTROLLER_ALTER_PARTITIONS, // AlterPartition (KIP-497): in-sync replicas of partitions that `broker` leads
     CONTROLLER_SHUTDOWN,         // ControlledShutdown: `broker` wants to go
+    CONTROLLER_ELECT,            // ElectLeaders (KIP-460): other leaders for `targets`
+    CONTROLLER_MOVE,             // AlterPartitionReassignments (KIP-455): other replicas for `moves`; over when begun
+    CONTROLLER_LIST_MOVES,       // ListPartitionReassignments: `moves` under way, of `targets`
 };
 
 struct controller_named_partition {
     const char *topic;
     int32_t partition;
+};
+
+struct controller_target {
+    // in
+    const char *topic;
+    int32_t partition;
+    // out
+    int16_t error_code;
+    const char *error_message; // NULL when none; static or in the request's arena
+};
+
+struct controller_move {
+    // in
+    const char *topic;
+    int32_t partition;
+    const int32_t *replicas; // the first is the preferred leader; NULL: what is under way is called off
+    int32_t replicas_count;
+    // out, of CONTROLLER_MOVE
+    int16_t error_code;
+    const char *error_message;
+    // out, of CONTROLLER_LIST_MOVES; in the request's arena
+    const int32_t *adding;
+    int32_t adding_count;
+    const int32_t *removing;
+    int32_t removing_count;
 };
 
 struct controller_isr_change {
@@ -53,6 +81,12 @@ struct controller_request {
     // SHUTDOWN: what the broker still leads; out, in the arena.
     struct controller_named_partition *remaining;
     int32_t remaining_count;
+    // ELECT; LIST_MOVES: those asked for. targets_count -1: all there are; ELECT then fills in those it elects for.
+    struct controller_target *targets;
+    int32_t targets_count;
+    bool unclean; // ELECT: for partitions without a leader, by whoever lives; otherwise the preferred replica
+    struct controller_move *moves;
+    int32_t moves_count;
     int16_t error_code; // of the whole
 };
 

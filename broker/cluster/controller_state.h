@@ -43,6 +43,7 @@ struct work {
     enum work_state state;
     int32_t replica;                      // the one that goes offline, where that is the task
     struct controller_isr_change *change; // AlterPartition only
+    struct controller_target *target;     // ElectLeaders only
 };
 
 struct step;
@@ -68,6 +69,30 @@ struct batch_op {
 };
 
 STAILQ_HEAD(controller_request_list, controller_request);
+
+// A partition that gets other replicas, and where that is (controller_move.c).
+struct moving {
+    struct controller_topic *topic;
+    struct controller_partition *partition;
+    int32_t *leaving; // replicas that go away now
+    int32_t leaving_count;
+    int32_t leaving_at;
+    struct arena arena;           // of the next two; until `next`
+    struct znode_replicas wanted; // what the topic's node shall say of the partition
+    struct znode_topic node;      // what it says
+    int32_t node_version;
+    int32_t *gone; // replicas of before that leave at the end
+    int32_t gone_count;
+    void (*written)(struct step *s);
+    void (*left)(struct step *s);
+    void (*next)(struct step *s);     // this one has gone as far as it can now
+    int32_t at;                       // of a list of them
+    struct znode_reassignment *asked; // by /admin/reassign_partitions, as read; in `asked_arena`
+    int32_t asked_count;
+    int32_t asked_version;
+    void (*cleaned)(struct step *s);
+    struct arena asked_arena;
+};
 
 struct controller {
     struct controller_options options;
@@ -103,16 +128,21 @@ struct controller {
     void (*decided)(struct step *s);
     void (*checked)(struct step *s); // what comes after a look at /controller
     // Tasks that wait.
-    bool want_controller; // /controller has changed
-    bool want_brokers;    // /brokers/ids, or what a broker says of itself, has changed
-    bool want_topics;     // /brokers/topics has changed
-    bool want_growth;     // the node of some topic has changed
-    bool want_states;     // some partition may get its first state
-    bool want_log_dirs;   // /log_dir_event_notification has changed
-    bool want_failures;   // some replica has failed
-    bool want_elections;  // some partition may be without a live leader
-    bool want_deletions;  // /admin/delete_topics has changed, or a deletion can go on
-    bool want_erased;     // the last replica of a marked topic may be gone
+    bool want_controller;  // /controller has changed
+    bool want_brokers;     // /brokers/ids, or what a broker says of itself, has changed
+    bool want_topics;      // /brokers/topics has changed
+    bool want_growth;      // the node of some topic has changed
+    bool want_states;      // some partition may get its first state
+    bool want_log_dirs;    // /log_dir_event_notification has changed
+    bool want_failures;    // some replica has failed
+    bool want_elections;   // some partition may be without a live leader
+    bool want_deletions;   // /admin/delete_topics has changed, or a deletion can go on
+    bool want_isr_notes;   // /isr_change_notification has changed
+    bool want_moves_asked; // /admin/reassign_partitions is there, or may be
+    bool want_moves;       // some reassignment may go on
+    bool want_preferred;   // /admin/preferred_replica_election is there, or may be
+    bool want_rebalance;   // it is time to look whether preferred replicas lead
+    bool want_erased;      // the last replica of a marked topic may be gone
     // Requests that wait for their turn; the first is at work when `request_begun`.
     struct controller_request_list requests;
     bool request_begun;
@@ -124,6 +154,7 @@ struct controller {
     int32_t gone_count, gone_capacity;
     int32_t gone_at; // which of them has its replicas taken offline now
     void (*gone_next)(struct step *s);
+    struct moving move;    // the reassignment at work
     int32_t replica_round; // of a deletion: which replica of each partition goes offline now
     // Names read by the batch at work.
     char **names;
@@ -140,6 +171,8 @@ struct step {
 
 void batch_begin(struct step *s, const struct batch_phase *phase);
 void batch_get(struct step *s, const char *path, bool watch, struct batch_op op);
+// Watched for creation, change and deletion.
+void batch_exists(struct step *s, const char *path);
 void batch_children(struct step *s, const char *path, bool watch);
 void batch_create(struct step *s, const char *path, struct slice data);
 // With a check of the controller epoch before it.
@@ -194,6 +227,8 @@ bool model_broker_live(const struct controller *c, int32_t id); // registered an
 bool model_replica_live(const struct controller *c, const struct controller_partition *p, int32_t replica);
 // The place of a broker among the replicas, -1 = it has none.
 int32_t partition_replica_at(const struct controller_partition *p, int32_t broker);
+// Other replicas; what is known of those that stay is kept.
+void partition_assign(struct controller_partition *p, const struct znode_replicas *to);
 bool partition_in_isr(const struct controller_partition *p, int32_t replica);
 void partition_set_state(struct controller_partition *p, const struct znode_partition_state *state, int32_t version);
 // What the state znode says now, as a start for what it shall say; with this controller's epoch and the next leader
@@ -216,6 +251,7 @@ enum tell_flag {
     TELL_ERASE = 2,   // STOP_REPLICA: with their data
     TELL_DELETED = 4, // UPDATE_METADATA: the partitions go away
     TELL_ALL = 8,     // of all works, not only of those that are written
+    TELL_ANYWAY = 16, // STOP_REPLICA: also who has no replica any more
 };
 #define TELL_EVERYBODY (-1)
 
@@ -235,18 +271,26 @@ void tell_brokers(struct step *s, int32_t broker);
 
 // ---- The tasks ----
 
-void load_begin(struct step *s);      // controller_load.c
-void brokers_begin(struct step *s);   // controller_brokers.c: brokers that come and go
-void topics_begin(struct step *s);    // controller_create.c: new names in /brokers/topics
-void create_begin(struct step *s);    // controller_create.c: states for partitions without one
-void growth_begin(struct step *s);    // controller_grow.c: topics whose node has changed
-void elections_begin(struct step *s); // controller_elect.c: partitions without a live leader
-void log_dirs_begin(struct step *s);  // controller_log_dirs.c: brokers whose log directories have failed
-void failures_begin(struct step *s);  // controller_offline.c: replicas their brokers could not take
-void deletions_begin(struct step *s); // controller_delete.c
-void erased_begin(struct step *s);    // controller_delete.c: topics whose replicas are all gone
-void alter_begin(struct step *s);     // controller_alter.c: AlterPartition
-void shutdown_begin(struct step *s);  // controller_shutdown.c: ControlledShutdown
+void load_begin(struct step *s);            // controller_load.c
+void brokers_begin(struct step *s);         // controller_brokers.c: brokers that come and go
+void topics_begin(struct step *s);          // controller_create.c: new names in /brokers/topics
+void create_begin(struct step *s);          // controller_create.c: states for partitions without one
+void growth_begin(struct step *s);          // controller_grow.c: topics whose node has changed
+void elections_begin(struct step *s);       // controller_elect.c: partitions without a live leader
+void log_dirs_begin(struct step *s);        // controller_log_dirs.c: brokers whose log directories have failed
+void failures_begin(struct step *s);        // controller_offline.c: replicas their brokers could not take
+void deletions_begin(struct step *s);       // controller_delete.c
+void erased_begin(struct step *s);          // controller_delete.c: topics whose replicas are all gone
+void alter_begin(struct step *s);           // controller_alter.c: AlterPartition
+void shutdown_begin(struct step *s);        // controller_shutdown.c: ControlledShutdown
+void elect_begin(struct step *s);           // controller_preferred.c: ElectLeaders
+void rebalance_begin(struct step *s);       // controller_preferred.c: auto.leader.rebalance.enable
+void preferred_asked_begin(struct step *s); // controller_preferred.c: /admin/preferred_replica_election
+void move_request_begin(struct step *s);    // controller_move_asked.c: AlterPartitionReassignments
+void move_list(struct step *s);             // controller_move_asked.c: ListPartitionReassignments
+void moves_asked_begin(struct step *s);     // controller_move_asked.c: /admin/reassign_partitions
+void moves_begin(struct step *s);           // controller_move.c: those that may go on
+void isr_notes_begin(struct step *s);       // controller_isr_notes.c: /isr_change_notification
 
 // controller_elect.c: elects for the partitions without a live leader, then `next`.
 void offline_elections(struct step *s, void (*next)(struct step *s));
@@ -255,6 +299,28 @@ void offline_elections(struct step *s, void (*next)(struct step *s));
 void gone_offline(struct step *s, void (*next)(struct step *s));
 // The state of a work's partition without its replica.
 work_decide_fn offline_decide;
+// The first live in-sync replica of the assignment; if there is none and that is allowed, the first live one.
+bool offline_leader(struct step *s, struct work *w, bool unclean_allowed, struct znode_partition_state *out);
+
+// controller_move.c: a partition that has other replicas than it shall have.
+bool partition_moves(const struct controller_partition *p);
+bool topic_moves(const struct controller_topic *t);
+// Reassignments may go on: of one partition, because its in-sync replicas have changed, or any.
+void moves_look(struct controller *c, struct controller_partition *p);
+void moves_look_all(struct controller *c);
+// Moves a partition to these replicas (copied), or goes on with what it is at (NULL), as far as it gets; then `next`.
+void move_begin(struct step *s, struct controller_topic *t, struct controller_partition *p, const int32_t *target,
+                int32_t target_count, void (*next)(struct step *s));
+// The replicas it had before, those it shall have, and those that come in addition; *count of them, in the arena.
+int32_t *move_origin(const struct controller_partition *p, struct arena *a, int32_t *count);
+int32_t *move_target(const struct controller_partition *p, struct arena *a, int32_t *count);
+// Those of one list that are not in the other.
+int32_t *ids_without(const int32_t *list, int32_t count, const int32_t *without, int32_t without_count, struct arena *a,
+                     int32_t *out_count);
+// Takes out of /admin/reassign_partitions, if it is there, what is done or cannot be done; then `next`.
+void move_asked_clean(struct step *s, void (*next)(struct step *s));
+void moves_init(struct controller *c);
+void moves_release(struct controller *c);
 
 // controller_delete.c: a broker has, or has not, deleted replicas; nothing is known of what it was asked for.
 void deletions_answer(struct step *s, struct controller_topic *t, const struct controller_event *e);

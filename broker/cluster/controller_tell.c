@@ -54,7 +54,7 @@ static bool work_concerns(const struct work *w, enum controller_effect_type type
     case CONTROLLER_UPDATE_METADATA:
         return p->has_state;
     case CONTROLLER_STOP_REPLICA:
-        return partition_replica_at(p, broker) >= 0;
+        return (flags & TELL_ANYWAY) != 0 || partition_replica_at(p, broker) >= 0;
     default:
         return p->has_state && partition_replica_at(p, broker) >= 0;
     }

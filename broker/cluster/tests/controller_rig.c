@@ -97,6 +97,9 @@ static void execute_zk(struct rig *r, const struct controller_effect *e)
     case CONTROLLER_OP_GET:
         zk_get(r->zk, op->path, op->watch, on_result, p);
         break;
+    case CONTROLLER_OP_EXISTS:
+        zk_exists(r->zk, op->path, op->watch, on_result, p);
+        break;
     case CONTROLLER_OP_CHILDREN:
         zk_children(r->zk, op->path, op->watch, on_result, p);
         break;
@@ -397,14 +400,23 @@ void rig_start_controller(struct rig *r)
 {
     r->ready = false;
     r->stood_by = -1;
-    r->controller = controller_new(&(struct controller_options){
-        .broker_id = r->broker_id, .delete_topics = true, .unclean_allowed = unclean_allowed, .ctx = r});
+    r->controller = controller_new(&(struct controller_options){.broker_id = r->broker_id,
+                                                                .delete_topics = true,
+                                                                .unclean_allowed = unclean_allowed,
+                                                                .ctx = r,
+                                                                .imbalance_percent = r->imbalance_percent});
     rig_step_start(r);
 }
 
 void rig_step_start(struct rig *r)
 {
     rig_step(r, &(struct controller_event){.type = CONTROLLER_START, .session_id = r->session_id});
+    rig_run(r);
+}
+
+void rig_rebalance(struct rig *r)
+{
+    rig_step(r, &(struct controller_event){.type = CONTROLLER_REBALANCE});
     rig_run(r);
 }
 

@@ -33,9 +33,10 @@ struct rig {
     int64_t session_id;    // as the controller is told; 0 = not known
     int32_t brokers_count; // registered with ids 1..n, but for those that are away
     bool away[RIG_MAX_BROKERS + 1];
-    bool unclean;         // elections may be
-    int32_t joined, left; // the last broker the channels heard of
-    int64_t writes_left;  // then the process dies; -1 = never
+    bool unclean;              // elections may be
+    int32_t imbalance_percent; // from the next start on
+    int32_t joined, left;      // the last broker the channels heard of
+    int64_t writes_left;       // then the process dies; -1 = never
     bool dead;
     bool ready;
     bool failed;
@@ -66,6 +67,7 @@ void rig_run(struct rig *r);
 // The controller alone goes, with its claim, and comes.
 void rig_stop_controller(struct rig *r);
 void rig_start_controller(struct rig *r);
+void rig_rebalance(struct rig *r);
 // Its session expires; a new one begins.
 void rig_expire(struct rig *r);
 void rig_step_start(struct rig *r);

@@ -375,6 +375,371 @@ static void test_deletion_refused_is_asked_again(void **state)
     rig_close(&r);
 }
 
+// ---- elections ----
+
+static void elect(struct rig *r, struct arena *a, bool unclean, const char *topic, int16_t code)
+{
+    struct controller_target target = {.topic = topic};
+    struct controller_request q = {
+        .type = CONTROLLER_ELECT, .arena = a, .targets = &target, .targets_count = 1, .unclean = unclean};
+    rig_ask(r, &q);
+    assert_int_equal(q.error_code, KAFKA_ERROR_NONE);
+    assert_int_equal(target.error_code, code);
+    assert_int_equal(target.error_message == NULL, code == KAFKA_ERROR_NONE);
+}
+
+static void test_elections_that_are_asked_for(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    rig_create_assigned(&r, "a", "2,1,3");
+    elect(&r, &a, false, "a", KAFKA_ERROR_ELECTION_NOT_NEEDED);
+    elect(&r, &a, true, "a", KAFKA_ERROR_ELECTION_NOT_NEEDED);
+    elect(&r, &a, false, "nobody", KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    rig_broker_bounce(&r, 2);
+    expect_state(&r, "a", 1, 1, "1,3");
+    elect(&r, &a, false, "a", KAFKA_ERROR_PREFERRED_LEADER_NOT_AVAILABLE); // not in sync
+    static const int32_t isr[] = {1, 3, 2};
+    struct controller_isr_change change = {
+        .topic = "a", .leader_epoch = 1, .partition_epoch = 1, .isr = isr, .isr_count = 3};
+    struct controller_request q = alter_request(&r, 1, &change, &a);
+    rig_ask(&r, &q);
+    elect(&r, &a, false, "a", KAFKA_ERROR_NONE);
+    expect_state(&r, "a", 2, 2, "1,3,2");
+    assert_int_equal(rig_replica_find(&r, 3, "a", 0)->leader, 2);
+
+    rig_create_assigned(&r, "b", "2,3");
+    rig_broker_stop(&r, 2);
+    rig_broker_stop(&r, 3);
+    elect(&r, &a, true, "b", KAFKA_ERROR_ELIGIBLE_LEADERS_NOT_AVAILABLE);
+    rig_broker_start(&r, 2);
+    expect_state(&r, "b", -1, 2, "3");
+    elect(&r, &a, true, "b", KAFKA_ERROR_NONE);
+    expect_state(&r, "b", 2, 3, "2");
+    // All there are: what needs none is not spoken of.
+    q = (struct controller_request){.type = CONTROLLER_ELECT, .arena = &a, .targets_count = -1};
+    rig_ask(&r, &q);
+    assert_int_equal(q.targets_count, 1);
+    assert_string_equal(q.targets[0].topic, "a");
+    arena_release(&a);
+    rig_close(&r);
+}
+
+static void make_imbalance(struct rig *r, struct arena *a)
+{
+    static const int32_t isr[] = {1, 2};
+    rig_create_assigned(r, "a", "2,1");
+    rig_broker_bounce(r, 2);
+    struct controller_isr_change change = {
+        .topic = "a", .leader_epoch = 1, .partition_epoch = 1, .isr = isr, .isr_count = 2};
+    struct controller_request q = alter_request(r, 1, &change, a);
+    rig_ask(r, &q);
+    expect_state(r, "a", 1, 1, "1,2");
+}
+
+static void test_balance(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    make_imbalance(&r, &a);
+    rig_create_assigned(&r, "b", "2,1"); // one of two: half of what broker 2 is preferred for
+    r.imbalance_percent = 50;
+    rig_restart(&r);
+    rig_rebalance(&r);
+    expect_state(&r, "a", 1, 1, "1,2");
+    r.imbalance_percent = 49;
+    rig_restart(&r);
+    rig_rebalance(&r);
+    expect_state(&r, "a", 2, 2, "1,2");
+    arena_release(&a);
+    rig_close(&r);
+}
+
+static void test_preferred_election_by_the_znode(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    static const char all[] = "{\"version\":1,\"partitions\":[{\"topic\":\"a\",\"partition\":0},"
+                              "{\"topic\":\"x\",\"partition\":0},{\"topic\":\"a\",\"partition\":9}]}";
+    static const char *const texts[] = {"what is that", "{\"version\":1,\"partitions\":[]}", all};
+    make_imbalance(&r, &a);
+    for (int i = 0; i < 3; i++) {
+        rig_create(&r, ZNODE_PREFERRED_ELECTION, texts[i]);
+        assert_false(rig_exists(&r, ZNODE_PREFERRED_ELECTION));
+        assert_false(r.failed);
+    }
+    expect_state(&r, "a", 2, 2, "1,2");
+    arena_release(&a);
+    rig_close(&r);
+}
+
+// ---- in-sync replicas of old leaders ----
+
+static void test_isr_notes(void **state)
+{
+    (void)state;
+    struct rig r;
+    char names[4][32];
+    rig_open(&r, 3);
+    rig_create_assigned(&r, "a", "2,1,3");
+    rig_set(&r, znode_path_state("a", 0).s,
+            "{\"version\":1,\"leader\":2,\"leader_epoch\":0,\"isr\":[2,3],\"controller_epoch\":1}");
+    rig_create(&r, ZNODE_ISR_CHANGES "/isr_change_0000000000", "what is that");
+    rig_create(&r, ZNODE_ISR_CHANGES "/isr_change_0000000001",
+               "{\"version\":1,\"partitions\":[{\"topic\":\"a\",\"partition\":0}]}");
+    assert_int_equal(rig_children(&r, ZNODE_ISR_CHANGES, names, 4), 0);
+    trace_clear(&r);
+    rig_broker_stop(&r, 2);
+    expect_state(&r, "a", 3, 1, "3");
+    assert_int_equal(trace_count(&r, "set /brokers/topics/a/partitions/0/state"), 1); // it knew, and wrote once
+    rig_close(&r);
+}
+
+// ---- reassignment ----
+
+static void expect_node(struct rig *r, const char *topic, const char *text)
+{
+    struct arena a;
+    char out[128] = "";
+    arena_init(&a, 65536);
+    struct znode_topic t = rig_topic(r, topic, &a);
+    const struct znode_replicas *p = &t.partitions[0];
+    const int32_t *lists[] = {p->replicas, p->adding, p->removing};
+    const int32_t counts[] = {p->replicas_count, p->adding_count, p->removing_count};
+    for (int k = 0; k < 3; k++) {
+        for (int32_t i = 0; i < counts[k]; i++) {
+            size_t len = strlen(out);
+            snprintf(out + len, sizeof out - len, "%d", lists[k][i]);
+        }
+        snprintf(out + strlen(out), sizeof out - strlen(out), k < 2 ? "/" : "");
+    }
+    assert_string_equal(out, text);
+    arena_release(&a);
+}
+
+static void move(struct rig *r, struct arena *a, const int32_t *replicas, int32_t count, int16_t code)
+{
+    struct controller_move m = {.topic = "a", .replicas = replicas, .replicas_count = count};
+    struct controller_request q = {.type = CONTROLLER_MOVE, .arena = a, .moves = &m, .moves_count = 1};
+    rig_ask(r, &q);
+    assert_true(r->dead || q.error_code == KAFKA_ERROR_NONE);
+    assert_true(r->dead || m.error_code == code);
+}
+
+// The leader says that these are in sync.
+static void in_sync(struct rig *r, struct arena *a, const int32_t *isr, int32_t count)
+{
+    struct znode_partition_state s = rig_state(r, "a", 0, a);
+    struct controller_isr_change change = {.topic = "a",
+                                           .leader_epoch = s.leader_epoch,
+                                           .partition_epoch = rig_version(r, znode_path_state("a", 0).s),
+                                           .isr = isr,
+                                           .isr_count = count};
+    struct controller_request q = alter_request(r, s.leader, &change, a);
+    rig_ask(r, &q);
+    assert_true(r->dead || change.error_code == KAFKA_ERROR_NONE);
+}
+
+// The writes Apache Kafka makes for [1,2] -> [3,1] with leader 1 staying.
+static void test_move(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    static const int32_t target[] = {3, 1}, isr[] = {1, 2, 3};
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    rig_create_assigned(&r, "a", "1,2");
+    trace_clear(&r);
+    move(&r, &a, target, 2, KAFKA_ERROR_NONE);
+    assert_string_equal(r.trace, "check /controller_epoch ; set /brokers/topics/a\n"
+                                 "check /controller_epoch ; set /brokers/topics/a/partitions/0/state\n");
+    expect_node(&r, "a", "312/3/2");
+    expect_state(&r, "a", 1, 1, "1,2");
+    assert_int_equal(rig_replica_find(&r, 3, "a", 0)->leader, 1);
+    struct controller_request q = {.type = CONTROLLER_LIST_MOVES, .arena = &a, .targets_count = -1};
+    rig_ask(&r, &q);
+    assert_int_equal(q.moves_count, 1);
+    assert_int_equal(q.moves[0].replicas_count, 3);
+    assert_int_equal(q.moves[0].adding[0], 3);
+    assert_int_equal(q.moves[0].removing[0], 2);
+    trace_clear(&r);
+    in_sync(&r, &a, isr, 3);
+    assert_string_equal(r.trace, "check /controller_epoch ; set /brokers/topics/a/partitions/0/state\n"
+                                 "check /controller_epoch ; set /brokers/topics/a/partitions/0/state\n"
+                                 "check /controller_epoch ; set /brokers/topics/a/partitions/0/state\n"
+                                 "check /controller_epoch ; set /brokers/topics/a\n");
+    expect_node(&r, "a", "31//");
+    expect_state(&r, "a", 1, 3, "1,3");
+    assert_null(rig_replica_find(&r, 2, "a", 0));
+    assert_int_equal(rig_replica_find(&r, 3, "a", 0)->leader_epoch, 3);
+    q = (struct controller_request){.type = CONTROLLER_LIST_MOVES, .arena = &a, .targets_count = -1};
+    rig_ask(&r, &q);
+    assert_int_equal(q.moves_count, 0);
+    arena_release(&a);
+    rig_close(&r);
+}
+
+// The leader goes: one of those that are there leads before it does.
+static void test_move_away_from_the_leader(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    static const int32_t target[] = {2, 3}, isr[] = {1, 2, 3};
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    rig_create_assigned(&r, "a", "1");
+    move(&r, &a, target, 2, KAFKA_ERROR_NONE);
+    in_sync(&r, &a, isr, 3);
+    expect_node(&r, "a", "23//");
+    expect_state(&r, "a", 2, 3, "2,3");
+    assert_null(rig_replica_find(&r, 1, "a", 0));
+    rig_close(&r);
+    arena_release(&a);
+}
+
+static void test_move_called_off_and_replaced(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    static const int32_t to3[] = {1, 3}, to2[] = {1, 2}, same[] = {1};
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    rig_create_assigned(&r, "a", "1");
+    move(&r, &a, NULL, 0, KAFKA_ERROR_NO_REASSIGNMENT_IN_PROGRESS);
+    move(&r, &a, to3, 2, KAFKA_ERROR_NONE);
+    expect_node(&r, "a", "13/3/");
+    assert_non_null(rig_replica_find(&r, 3, "a", 0));
+    move(&r, &a, to2, 2, KAFKA_ERROR_NONE); // 3 is not needed any more
+    expect_node(&r, "a", "12/2/");
+    assert_null(rig_replica_find(&r, 3, "a", 0));
+    move(&r, &a, NULL, 0, KAFKA_ERROR_NONE);
+    expect_node(&r, "a", "1//");
+    assert_null(rig_replica_find(&r, 2, "a", 0));
+    expect_state(&r, "a", 1, 3, "1");
+    move(&r, &a, same, 1, KAFKA_ERROR_NONE); // completes at once, as Kafka's
+    expect_state(&r, "a", 1, 4, "1");
+    arena_release(&a);
+    rig_close(&r);
+}
+
+static void test_moves_refused(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    static const int32_t twice[] = {1, 1}, negative[] = {1, -1}, dead[] = {1, 9}, fine[] = {2};
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    move(&r, &a, fine, 1, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    rig_create_assigned(&r, "a", "1");
+    move(&r, &a, fine, 0, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    move(&r, &a, twice, 2, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    move(&r, &a, negative, 2, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    struct controller_move m = {.topic = "a", .replicas = dead, .replicas_count = 2};
+    struct controller_request q = {.type = CONTROLLER_MOVE, .arena = &a, .moves = &m, .moves_count = 1};
+    rig_ask(&r, &q);
+    assert_int_equal(m.error_code, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    assert_string_equal(m.error_message, "Replica assignment has brokers that are not alive. Replica list: "
+                                         "ArrayBuffer(9), live broker list: Set(1, 2, 3)");
+    expect_node(&r, "a", "1//");
+    arena_release(&a);
+    rig_close(&r);
+}
+
+static void test_move_by_the_znode(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    static const int32_t isr[] = {1, 2};
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    rig_create_assigned(&r, "a", "1");
+    rig_create(&r, ZNODE_REASSIGN_PARTITIONS,
+               "{\"version\":1,\"partitions\":[{\"topic\":\"a\",\"partition\":0,\"replicas\":[1,2]},"
+               "{\"topic\":\"nobody\",\"partition\":0,\"replicas\":[1,2]}]}");
+    expect_node(&r, "a", "12/2/");
+    assert_int_equal(rig_version(&r, ZNODE_REASSIGN_PARTITIONS), 1); // without the topic nobody knows
+    rig_restart(&r);
+    expect_node(&r, "a", "12/2/");
+    in_sync(&r, &a, isr, 2);
+    expect_node(&r, "a", "12//");
+    assert_false(rig_exists(&r, ZNODE_REASSIGN_PARTITIONS));
+    rig_create(&r, ZNODE_REASSIGN_PARTITIONS, "what is that");
+    assert_false(rig_exists(&r, ZNODE_REASSIGN_PARTITIONS));
+    assert_false(r.failed);
+    arena_release(&a);
+    rig_close(&r);
+}
+
+static void test_deletion_waits_for_a_move(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    static const int32_t target[] = {2}, isr[] = {1, 2};
+    rig_open(&r, 3);
+    arena_init(&a, 1 << 20);
+    rig_create_assigned(&r, "a", "1");
+    move(&r, &a, target, 1, KAFKA_ERROR_NONE);
+    rig_mark(&r, "a");
+    assert_true(rig_exists(&r, znode_path_topic("a").s));
+    assert_string_equal(r.deleted, "");
+    in_sync(&r, &a, isr, 2);
+    assert_string_equal(r.deleted, "a");
+    assert_int_equal(r.replicas_count, 0);
+    arena_release(&a);
+    rig_close(&r);
+}
+
+// The controller dies between any two writes of a move; the next one brings it to its end.
+static void test_move_and_death_between_any_two_writes(void **state)
+{
+    (void)state;
+    static const int32_t target[] = {2, 3}, isr[] = {1, 2, 3};
+    for (int64_t n = 0;; n++) {
+        struct rig r;
+        struct arena a;
+        rig_open(&r, 3);
+        arena_init(&a, 1 << 20);
+        rig_create_assigned(&r, "a", "1");
+        r.writes_left = n;
+        move(&r, &a, target, 2, KAFKA_ERROR_NONE);
+        if (!r.dead) {
+            in_sync(&r, &a, isr, 3);
+        }
+        bool died = r.dead;
+        rig_restart(&r);
+        struct znode_partition_state s = rig_state(&r, "a", 0, &a);
+        if (s.isr_count == 1) {
+            move(&r, &a, target, 2, KAFKA_ERROR_NONE); // asked again, if it was not begun
+            in_sync(&r, &a, isr, 3);
+        }
+        expect_node(&r, "a", "23//");
+        s = rig_state(&r, "a", 0, &a);
+        assert_int_equal(s.leader, 2);
+        assert_int_equal(s.isr_count, 2);
+        arena_release(&a);
+        rig_close(&r);
+        if (!died) {
+            assert_true(n >= 6);
+            break;
+        }
+    }
+}
+
 // ---- random walks ----
 
 // What holds whoever has died: leaders live and are in sync, and whoever lives knows who leads.
@@ -518,6 +883,17 @@ int main(void)
         cmocka_unit_test(test_controlled_shutdown),
         cmocka_unit_test(test_deletion_waits_for_a_broker),
         cmocka_unit_test(test_deletion_refused_is_asked_again),
+        cmocka_unit_test(test_elections_that_are_asked_for),
+        cmocka_unit_test(test_balance),
+        cmocka_unit_test(test_preferred_election_by_the_znode),
+        cmocka_unit_test(test_isr_notes),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test(test_move_away_from_the_leader),
+        cmocka_unit_test(test_move_called_off_and_replaced),
+        cmocka_unit_test(test_moves_refused),
+        cmocka_unit_test(test_move_by_the_znode),
+        cmocka_unit_test(test_deletion_waits_for_a_move),
+        cmocka_unit_test(test_move_and_death_between_any_two_writes),
         cmocka_unit_test(test_random_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
