@@ -127,6 +127,11 @@ void zk_ready(struct zk *zk, bool readable, bool writable)
     zk->vtable->ready(zk, readable, writable);
 }
 
+void zk_keep_alive(struct zk *zk)
+{
+    zk->vtable->keep_alive(zk);
+}
+
 int64_t zk_session_id(const struct zk *zk)
 {
     return zk->vtable->session_id(zk);

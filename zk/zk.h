@@ -130,6 +130,9 @@ struct zk_interest {
 struct zk_interest zk_interest(const struct zk *zk);
 // Reads, writes, connects, and delivers results and events like zk_dispatch. Not to be called from a callback.
 void zk_ready(struct zk *zk, bool readable, bool writable);
+// Keeps the session alive in the midst of work that holds the owner's thread for long: call it between the pieces of
+// such work. It sends what has to be sent and delivers nothing, so it may be called from anywhere.
+void zk_keep_alive(struct zk *zk);
 // 0 before a real ZooKeeper has given the first one.
 int64_t zk_session_id(const struct zk *zk);
 // Where session events and watches go; set once, before the first call.

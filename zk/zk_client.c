@@ -20,9 +20,10 @@
 #include "zk/zk_memory.h"
 #include "zk/zk_resent.h"
 
-#define READS_PER_TURN  64   // packets; more wait for the next turn
-#define HANDLE_RETRY_MS 1000 // the names of the hosts cannot be looked up
-#define FAILED_RETRY_MS 100  // a connection could not even be begun
+#define KEEPS_PER_SESSION 5    // pings of zk_keep_alive within the session's timeout
+#define READS_PER_TURN    64   // packets; more wait for the next turn
+#define HANDLE_RETRY_MS   1000 // the names of the hosts cannot be looked up
+#define FAILED_RETRY_MS   100  // a connection could not even be begun
 
 static struct zk_client *client_of(struct zk *zk)
 {
@@ -322,6 +323,13 @@ static bool may_send(const struct zk_client *c, const struct zk_pending *p)
     return first == NULL || (!first->is_resent && !p->is_resent);
 }
 
+// A write that fails closes the socket without a word.
+static void connection_check(struct zk_client *c)
+{
+    if (c->is_connected && zoo_state(c->handle) == ZOO_NOTCONNECTED_STATE)
+        session_lost(c);
+}
+
 static bool is_answered_here(const struct zk_pending *p)
 {
     return p->refused || (p->request.type == ZK_REQUEST_MULTI && p->request.ops_count == 0);
@@ -342,15 +350,17 @@ static void queue_run(struct zk_client *c)
         STAILQ_INSERT_TAIL(&c->sent, p, entries);
         c->sent_count++;
         zk_client_send(c, p);
-        if (zoo_state(c->handle) == ZOO_NOTCONNECTED_STATE)
-            session_lost(c); // a write that fails closes the socket without a word
+        connection_check(c);
     }
 }
 
 // ---- turns ----
 
+// Reads in any case: after work that has held this thread for long, what has come meanwhile shows that the server
+// lives, before library_wait looks for how long nothing has been read.
 static void library_read(struct zk_client *c, int events)
 {
+    events |= c->is_connected ? ZOOKEEPER_READ : 0;
     int code = c->handle == NULL || events == 0 ? ZNOTHING : zookeeper_process(c->handle, events);
     for (int i = 1; code == ZOK && i < READS_PER_TURN; i++)
         code = zookeeper_process(c->handle, ZOOKEEPER_READ);
@@ -423,6 +433,17 @@ static void client_ready(struct zk *zk, bool readable, bool writable)
     client_turn(client_of(zk), (readable ? ZOOKEEPER_READ : 0) | (writable ? ZOOKEEPER_WRITE : 0));
 }
 
+static void client_keep_alive(struct zk *zk)
+{
+    struct zk_client *c = client_of(zk);
+    if (!c->is_connected || c->has_expired ||
+        now_ms(c) - c->kept_at_ms < zoo_recv_timeout(c->handle) / KEEPS_PER_SESSION)
+        return;
+    c->kept_at_ms = now_ms(c);
+    zk_client_ping(c);
+    connection_check(c);
+}
+
 static struct zk_interest client_interest(const struct zk *zk)
 {
     return ((const struct zk_client *)zk)->interest;
@@ -475,6 +496,7 @@ static const struct zk_vtable client_vtable = {
     .dispatch = client_dispatch,
     .interest = client_interest,
     .ready = client_ready,
+    .keep_alive = client_keep_alive,
     .session_id = client_session_id,
     .close = client_close,
 };

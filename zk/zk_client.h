@@ -28,6 +28,7 @@ struct zk_client {
     int64_t deadline_ms; // of the first session
     int64_t retry_at_ms; // when to make a handle
     int64_t lost_at_ms;  // when the connection was lost
+    int64_t kept_at_ms;  // when zk_keep_alive has sent something
     struct zk_interest interest;
     // Operations, in their order: lost, sent, queue.
     struct zk_pending_list lost; // were sent when the connection broke
@@ -45,6 +46,8 @@ struct zk_client {
 bool zk_client_fits(const struct zk_client *c, const struct zk_request *request);
 // Gives it to the library; its outcome comes to zk_client_outcome.
 void zk_client_send(struct zk_client *c, struct zk_pending *p);
+// Asks for something nobody wants to know.
+void zk_client_ping(struct zk_client *c);
 // Reads the node that operation p->looked_at of a resent change writes; the outcome comes to zk_client_looked.
 void zk_client_look(struct zk_client *c, struct zk_pending *p);
 

@@ -260,6 +260,20 @@ void zk_client_send(struct zk_client *c, struct zk_pending *p)
     ASSERT(code == ZOK); // the session is up, and zk.c has checked what is sent
 }
 
+static void on_pinged(int code, const struct Stat *stat, const void *data)
+{
+    (void)code;
+    (void)stat;
+    (void)data;
+}
+
+void zk_client_ping(struct zk_client *c)
+{
+    const char *path = *c->connect.chroot == '\0' ? "/" : c->connect.chroot;
+    int code = zoo_awexists(c->handle, path, NULL, NULL, on_pinged, c);
+    ASSERT(code == ZOK);
+}
+
 void zk_client_look(struct zk_client *c, struct zk_pending *p)
 {
     struct full_path path;

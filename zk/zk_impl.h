@@ -34,6 +34,7 @@ struct zk_vtable {
     void (*dispatch)(struct zk *zk);
     struct zk_interest (*interest)(const struct zk *zk);
     void (*ready)(struct zk *zk, bool readable, bool writable);
+    void (*keep_alive)(struct zk *zk);
     int64_t (*session_id)(const struct zk *zk);
     void (*close)(struct zk *zk);
 };

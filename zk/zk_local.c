@@ -305,6 +305,11 @@ static void local_ready(struct zk *zk, bool readable, bool writable)
     local_dispatch(zk);
 }
 
+static void local_keep_alive(struct zk *zk)
+{
+    (void)zk; // its session lasts as long as the process
+}
+
 // ---- session ----
 
 // Deletes all ephemerals (there is one session at a time, so all are of the same) as one durable transaction.
@@ -358,6 +363,7 @@ static const struct zk_vtable local_vtable = {
     .dispatch = local_dispatch,
     .interest = local_interest,
     .ready = local_ready,
+    .keep_alive = local_keep_alive,
     .session_id = local_session_id,
     .close = local_close,
 };

@@ -186,6 +186,9 @@ void cluster_fail(struct cluster *c, enum err err, const char *what);
 // Says why it cannot be opened.
 enum err tree_open(struct cluster *c) WARN_UNUSED;
 void tree_close(struct cluster *c);
+// To be called before each piece of work that may hold the control thread: a session must not end because logs are
+// made.
+void tree_keep_alive(struct cluster *c);
 
 // ---- cluster_register.c ----
 

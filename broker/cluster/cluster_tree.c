@@ -66,7 +66,8 @@ static void tree_rejoined(struct cluster *c, enum err err)
 // Called before anything of the next session; what waited for an answer in the old one will get ERR_CLOSED.
 static void tree_expired(struct cluster *c)
 {
-    if (c->state != CLUSTER_OPEN) {
+    bool is_starting = c->state == CLUSTER_OPENING && c->controller != NULL; // this broker was registered
+    if (c->state != CLUSTER_OPEN && !is_starting) {
         return; // the start fails by its operations; a cluster that has failed stays so
     }
     c->session++;
@@ -132,6 +133,13 @@ enum err tree_open(struct cluster *c)
         zk_set_event_fn(c->zk, on_event, c);
     }
     return err;
+}
+
+void tree_keep_alive(struct cluster *c)
+{
+    if (c->zk != NULL) {
+        zk_keep_alive(c->zk);
+    }
 }
 
 void tree_close(struct cluster *c)

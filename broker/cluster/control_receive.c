@@ -84,6 +84,7 @@ static int16_t partition_apply(struct cluster *c, const char *topic, const struc
                                               .recovering = p->leader_recovery_state == ZNODE_RECOVERING,
                                               .is_new = p->is_new,
                                               .config = settings_find(c, topic)};
+    tree_keep_alive(c);
     int16_t code = changed_code(c->options.hooks.partition_changed(c->options.hooks.ctx, &s));
     if (code == KAFKA_ERROR_KAFKA_STORAGE_ERROR) {
         log_error("cluster", "%s-%d is out of service on this broker", topic, p->partition_index);
@@ -212,6 +213,7 @@ static void partition_stop(struct cluster *c, struct cluster_job *j, struct slic
     stop_replica_response_stop_replica_partition_error_init(o);
     o->topic_name = topic;
     o->partition_index = partition;
+    tree_keep_alive(c);
     enum err err = c->options.hooks.partition_removed(c->options.hooks.ctx, text_of(j, topic), partition, erase);
     o->error_code = err == ERR_OK ? KAFKA_ERROR_NONE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
 }

@@ -343,6 +343,28 @@ static void test_expiry(void **state)
     assert_int_equal(store_create(&f->s, "/e", "x", ZK_EPHEMERAL), ERR_OK);
 }
 
+// The owner works for longer than the session, and for so long does not look at the tree.
+static void test_keep_alive(void **state)
+{
+    struct fixture *f = *state;
+    int64_t session = zk_session_id(f->s.zk);
+    struct answer a = {0};
+    int64_t until_us = os_mono_us(os_real()) + 3 * SHORT_SESSION_MS * 1000;
+    while (os_mono_us(os_real()) < until_us) { // this much time has to pass, whatever happens in it
+        struct pollfd fds[GATE_MAX_FDS];
+        int n = gate_fds(&f->gate, fds);
+        assert_true(poll(fds, (nfds_t)n, 10) >= 0);
+        gate_run(&f->gate);
+        zk_keep_alive(f->s.zk);
+    }
+    zk_create(f->s.zk, "/late", SLICE_NULL, ZK_EPHEMERAL, answer_keep, &a);
+    store_run(&f->s);
+    assert_int_equal(a.err, ERR_OK);
+    assert_int_equal(a.stat.ephemeral_owner, session);
+    answer_release(&a);
+    assert_log(&f->s, ""); // not even the connection was lost
+}
+
 struct asker {
     struct zk *zk;
     int wakes;
@@ -469,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_resent_changes_that_fail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_walk_with_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expiry, setup_short, teardown),
+        cmocka_unit_test_setup_teardown(test_keep_alive, setup_short, teardown),
         cmocka_unit_test(test_no_server),
         cmocka_unit_test_setup_teardown(test_close_drops_what_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_operations, setup, teardown),
