@@ -87,7 +87,8 @@ struct zk_op {
 // in a log directory, but refuses unknown folders). Ephemerals of an earlier process are gone after opening. An
 // operation that changes the tree is written and fsynced before its callback; a journal that cannot be written
 // answers ERR_IO to this and every later change, and none of them is visible to reads (after a restart, those that
-// were being written may be there). A torn tail of the journal is cut at opening; other damage is ERR_CORRUPT.
+// were being written may be there). On a full disk changes, and what is asked behind them, wait until there is room, as
+// zk_interest says. A torn tail of the journal is cut at opening; other damage is ERR_CORRUPT.
 // wake is called (from the owner's thread) when zk_dispatch has something to do.
 // The session begins here and lasts until zk_close: the embedded store sends no session events.
 enum err zk_local_open(const struct os *os, const char *dir, void (*wake)(void *ctx), void *wake_ctx,

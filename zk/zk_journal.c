@@ -300,6 +300,27 @@ void zk_journal_frame_begin(struct writer *w)
     writer_u8(w, FRAME_VERSION);
 }
 
+// What a frame that found no room has left behind the end goes. Says so once, until a frame finds room.
+static enum err journal_full(struct zk_journal *j)
+{
+    if (j->os->ftruncate(j->os, j->fd, j->size) != 0) {
+        journal_fail(j, "cutting back a write");
+        return ERR_IO;
+    }
+    if (!j->is_full)
+        log_error("zk", "%s: the disk is full; changes of the cluster's metadata wait until there is room",
+                  j->journal_path);
+    j->is_full = true;
+    return ERR_NO_SPACE;
+}
+
+static void journal_has_room(struct zk_journal *j)
+{
+    if (j->is_full)
+        log_info("zk", "%s: there is room again", j->journal_path);
+    j->is_full = false;
+}
+
 enum err zk_journal_append(struct zk_journal *j, struct writer *frame)
 {
     if (j->is_failed)
@@ -311,13 +332,19 @@ enum err zk_journal_append(struct zk_journal *j, struct writer *frame)
     struct iovec iov = {frame->data, frame->len};
     if (j->size + (int64_t)frame->len > ZK_JOURNAL_MAX_BYTES) {
         journal_fail(j, "keeping it within its bound");
-    } else if (os_pwritev_full(j->os, j->fd, &iov, 1, j->size) != ERR_OK) {
+        return ERR_IO;
+    }
+    enum err err = os_pwritev_full(j->os, j->fd, &iov, 1, j->size);
+    if (err == ERR_NO_SPACE)
+        return journal_full(j);
+    if (err != ERR_OK) {
         journal_fail(j, "a write");
-    } else if (j->os->fsync(j->os, j->fd) != 0) {
+    } else if (os_fsync(j->os, j->fd) != ERR_OK) {
         journal_fail(j, "an fsync");
     }
     if (j->is_failed)
         return ERR_IO;
+    journal_has_room(j);
     j->size += (int64_t)frame->len;
     return ERR_OK;
 }
@@ -339,8 +366,15 @@ void zk_journal_rotate_if_due(struct zk_journal *j, const struct zk_tree *tree)
                  err_text(err), j->size);
         return;
     }
-    // From here on a failure leaves it open which journal is on the disk, so nothing may be added to either.
+    // Without room the old journal is still in its place. Any other failure leaves it open which journal is on the
+    // disk, so nothing may be added to either.
+    uint64_t salt = j->salt;
     err = journal_create(j, tree->zxid);
+    if (err == ERR_NO_SPACE) {
+        j->salt = salt;
+        j->next_rotate_size = j->size + j->snapshot_bytes;
+        return;
+    }
     if (err == ERR_OK)
         err = journal_open_fd(j);
     if (err != ERR_OK) {

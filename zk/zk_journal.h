@@ -33,6 +33,7 @@ struct zk_journal {
     int64_t snapshot_bytes;   // bound set at opening
     int64_t next_rotate_size; // rotate when the journal is larger
     bool is_failed;           // a write or fsync failed: nothing is written any more
+    bool is_full;             // the last frame found no room on the disk
 };
 
 // Loads `tree`, which is fresh, from the files in dir and makes them where there are none; cuts a torn tail, with a
@@ -44,8 +45,8 @@ void zk_journal_close(struct zk_journal *j);
 
 // A frame: begin, transactions behind it in the same writer, append. The writer's limit is ZK_FRAME_MAX_BYTES.
 void zk_journal_frame_begin(struct writer *w);
-// Writes the frame and fsyncs. ERR_IO, and every later one too, after a failure: whether the frame is on the disk is
-// not known then.
+// Writes the frame and fsyncs. ERR_NO_SPACE: the disk is full, the frame is not there, and may be tried again later.
+// ERR_IO, and every later one too, after a failure: whether the frame is on the disk is not known then.
 enum err zk_journal_append(struct zk_journal *j, struct writer *frame) WARN_UNUSED;
 
 // Replaces the journal by a snapshot of the tree when it has grown beyond its bound. Failing to write the snapshot

@@ -8,7 +8,8 @@
 //
 // What always holds between two steps of zk_dispatch: the tree is exactly what the journal made durable. A change
 // touches the tree first, to see whether it is possible and what it does; if the journal then fails, it is undone
-// before anybody can read it. Events of a change come before its result and after the results of all earlier reads.
+// before anybody can read it. On a full disk it is undone likewise, and waits with all that was asked after it. Events
+// of a change come before its result and after the results of all earlier reads.
 #include "zk/zk_local.h"
 
 #include <fcntl.h>
@@ -23,7 +24,8 @@
 #include "zk/zk_watch.h"
 
 enum {
-    LOCAL_QUEUE_MAX = 100 * 1000
+    LOCAL_QUEUE_MAX = 100 * 1000,
+    LOCAL_RETRY_MS = 1000, // how often a full disk is tried again
 };
 
 struct zk_local {
@@ -40,6 +42,7 @@ struct zk_local {
     void (*wake)(void *ctx);
     void *wake_ctx;
     bool is_dispatching;
+    bool is_blocked; // the disk is full: the queue waits, changes and what was asked after them
 };
 
 static struct zk_local *local_of(struct zk *zk)
@@ -60,7 +63,7 @@ static void local_submit(struct zk *zk, const struct zk_request *request)
     struct zk_pending *p = zk_pending_new(&full);
     STAILQ_INSERT_TAIL(&l->queue, p, entries);
     l->queue_count++;
-    if (l->queue_count == 1 && !l->is_dispatching)
+    if (l->queue_count == 1 && !l->is_dispatching && !l->is_blocked)
         l->wake(l->wake_ctx);
 }
 
@@ -221,6 +224,19 @@ static enum err frame_commit(struct zk_local *l, struct zk_mark mark)
     return err;
 }
 
+// Back to the head of the queue, in their order, as if they had not been tried.
+static void changes_put_back(struct zk_local *l, struct zk_pending_list *run)
+{
+    struct zk_pending *p;
+    STAILQ_FOREACH (p, run, entries) {
+        zk_pending_reset(p);
+        l->queue_count++;
+    }
+    STAILQ_CONCAT(run, &l->queue);
+    STAILQ_CONCAT(&l->queue, run);
+    l->is_blocked = true;
+}
+
 // Takes the changes at the head of the queue, as many as one frame may hold: they share a write and an fsync.
 static void changes_run(struct zk_local *l)
 {
@@ -235,6 +251,10 @@ static void changes_run(struct zk_local *l)
         STAILQ_INSERT_TAIL(&run, p, entries);
     }
     enum err err = l->journal.is_failed ? ERR_IO : frame_commit(l, mark);
+    if (err == ERR_NO_SPACE) {
+        changes_put_back(l, &run);
+        return;
+    }
     while (!STAILQ_EMPTY(&run)) {
         struct zk_pending *p = STAILQ_FIRST(&run);
         STAILQ_REMOVE_HEAD(&run, entries);
@@ -277,7 +297,8 @@ static void local_dispatch(struct zk *zk)
     struct zk_local *l = local_of(zk);
     ASSERT(!l->is_dispatching);
     l->is_dispatching = true;
-    while (!STAILQ_EMPTY(&l->queue)) {
+    l->is_blocked = false;
+    while (!STAILQ_EMPTY(&l->queue) && !l->is_blocked) {
         if (zk_pending_is_change(STAILQ_FIRST(&l->queue))) {
             changes_run(l);
             continue;
@@ -291,11 +312,11 @@ static void local_dispatch(struct zk *zk)
     l->is_dispatching = false;
 }
 
-// Files are all it waits for, and those it waits for inside.
+// Files are all it waits for, and those it waits for inside; but for a full disk, which it tries again.
 static struct zk_interest local_interest(const struct zk *zk)
 {
-    (void)zk;
-    return (struct zk_interest){.fd = -1, .timeout_ms = -1};
+    const struct zk_local *l = (const struct zk_local *)zk;
+    return (struct zk_interest){.fd = -1, .timeout_ms = l->is_blocked ? LOCAL_RETRY_MS : -1};
 }
 
 static void local_ready(struct zk *zk, bool readable, bool writable)

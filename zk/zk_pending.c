@@ -46,14 +46,20 @@ struct zk_pending *zk_pending_new(const struct zk_request *request)
     struct zk_pending *p = zk_memory_alloc(sizeof *p);
     p->request = *request;
     p->refused = request->refused != ERR_OK;
-    p->result.err = request->refused;
-    p->result.failed_op = request->refused_op;
     if (p->refused)
         request_copy_refused(&p->request, request);
     else
         request_copy(&p->request, request);
-    p->result.path = p->request.op.path;
+    zk_pending_reset(p);
     return p;
+}
+
+void zk_pending_reset(struct zk_pending *p)
+{
+    free(p->name);
+    p->name = NULL;
+    p->result =
+        (struct zk_result){.err = p->request.refused, .failed_op = p->request.refused_op, .path = p->request.op.path};
 }
 
 void zk_pending_free(struct zk_pending *p)

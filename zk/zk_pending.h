@@ -30,6 +30,8 @@ struct zk_pending {
 STAILQ_HEAD(zk_pending_list, zk_pending);
 
 struct zk_pending *zk_pending_new(const struct zk_request *request);
+// Forgets what an attempt to do it has found.
+void zk_pending_reset(struct zk_pending *p);
 void zk_pending_free(struct zk_pending *p);
 void zk_pending_list_free(struct zk_pending_list *list);
 bool zk_pending_is_change(const struct zk_pending *p);

@@ -4,6 +4,7 @@
 // that was acknowledged.
 #include "zk/zk_journal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +359,57 @@ static void test_new_journal_fails(void **state)
     store_close(&f->s);
 }
 
+// On a full disk changes wait, with what is asked behind them, and are done when there is room.
+static void test_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct answer created = {0}, read = {0};
+    assert_int_equal(store_try_open(&f->s, &f->os.os, f->dir, 0), ERR_OK);
+    assert_int_equal(store_create(&f->s, "/a", "x", ZK_PERSISTENT), ERR_OK);
+    int64_t size = file_size(f, ZK_JOURNAL_FILE);
+    f->os.fail_errno = ENOSPC;
+    f->os.io_max_bytes = 10; // the first piece of the frame fits
+    f->os.fail_from[TEST_OS_PWRITEV] = f->os.calls[TEST_OS_PWRITEV] + 2;
+    zk_create(f->s.zk, "/s_", slice_str("y"), ZK_PERSISTENT_SEQUENTIAL, answer_keep, &created);
+    zk_get(f->s.zk, "/a", false, answer_keep, &read);
+    for (int i = 0; i < 3; i++) {
+        zk_dispatch(f->s.zk);
+        assert_int_equal(created.calls + read.calls, 0);
+        assert_int_equal(file_size(f, ZK_JOURNAL_FILE), size);
+        assert_true(zk_interest(f->s.zk).timeout_ms > 0);
+        f->os.fail_from[TEST_OS_PWRITEV] = f->os.calls[TEST_OS_PWRITEV] + 2;
+    }
+    f->os.fail_from[TEST_OS_PWRITEV] = 0;
+    zk_ready(f->s.zk, false, false);
+    assert_int_equal(zk_interest(f->s.zk).timeout_ms, -1);
+    assert_int_equal(created.calls, 1);
+    assert_int_equal(created.err, ERR_OK);
+    assert_string_equal(created.path, "/s_0000000001");
+    assert_string_equal(read.data, "x");
+    answer_release(&created);
+    answer_release(&read);
+    char *dump = store_dump(&f->s, "/");
+    store_close(&f->s);
+    assert_opens_as(f, dump);
+    free(dump);
+}
+
+// Without room for a new journal the old one goes on; the new snapshot beside it does no harm.
+static void test_no_room_for_a_new_journal(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_try_open(&f->s, &f->os.os, f->dir, 64), ERR_OK);
+    f->os.fail_errno = ENOSPC;
+    f->os.fail_from[TEST_OS_RENAME] = f->os.calls[TEST_OS_RENAME] + 2; // the snapshot's works, the journal's does not
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(store_create(&f->s, "/s_", "x", ZK_PERSISTENT_SEQUENTIAL), ERR_OK);
+    f->os.fail_from[TEST_OS_RENAME] = 0;
+    char *dump = store_dump(&f->s, "/");
+    store_close(&f->s);
+    assert_opens_as(f, dump);
+    free(dump);
+}
+
 // ---- crash points ----
 
 // Runs a script until the operating system dies; answers how many of its changes were acknowledged.
@@ -409,6 +461,8 @@ int main(void)
         FILES_TEST(test_missing_files),
         FILES_TEST(test_snapshot_fails),
         FILES_TEST(test_new_journal_fails),
+        FILES_TEST(test_full_disk),
+        FILES_TEST(test_no_room_for_a_new_journal),
         cmocka_unit_test(test_dies_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
