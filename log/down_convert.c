@@ -53,7 +53,8 @@ static enum err down_batches(struct down *d, struct batch_scan *scan)
     while ((err = batch_scan_next_whole(scan, &b, &position, &data)) == ERR_OK) {
         d->any = true;
         d->batch.len = 0;
-        err = convert_down(d->pool, data, &b, d->c->magic, d->c->first_offset, &d->batch);
+        err = batch_crc_ok(data, &b) ? convert_down(d->pool, data, &b, d->c->magic, d->c->first_offset, &d->batch)
+                                     : ERR_CORRUPT; // the client could not tell: it gets a sum over what we make of it
         if (!err) {
             err = down_add(d);
         }

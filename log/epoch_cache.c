@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/logging.h"
 #include "base/mutex.h"
 #include "log/checkpoint.h"
 
@@ -133,6 +134,10 @@ static enum err cache_load(struct epoch_cache *c)
     c->os->close(c->os, fd);
     struct cache_loading l = {c, ERR_OK};
     enum err e = checkpoint_read(c->os, c->path, false, cache_load_entry, &l);
+    if (e == ERR_CORRUPT) {
+        log_warn("log", "%s: damaged, going on as if it were missing", c->path);
+        return ERR_OK;
+    }
     if (e == ERR_OK && l.err == ERR_OK) {
         cache_note_stored(c);
     }
@@ -269,6 +274,14 @@ enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset)
 {
     cache_cut_start(c, offset);
     return epoch_cache_store(c);
+}
+
+bool epoch_cache_is_empty(const struct epoch_cache *c)
+{
+    cache_lock(c);
+    bool empty = c->count == 0;
+    cache_unlock(c);
+    return empty;
 }
 
 int32_t epoch_cache_latest(const struct epoch_cache *c)

@@ -11,7 +11,8 @@
 
 struct epoch_cache;
 
-// Reads <dir>/leader-epoch-checkpoint, or makes an empty file when there is none. ERR_CORRUPT when it is malformed.
+// Reads <dir>/leader-epoch-checkpoint, or makes an empty file when there is none. A damaged one counts as empty, with a
+// line.
 enum err epoch_cache_open(const struct os *os, const char *dir, struct epoch_cache **out) WARN_UNUSED;
 void epoch_cache_free(struct epoch_cache *c);
 // assign: ignored when the latest entry has this epoch from an offset not above start_offset; else entries at the end
@@ -32,6 +33,7 @@ void epoch_cache_detach(struct epoch_cache *c);
 // The folder has got another name, which is not longer. Nothing is stored meanwhile.
 void epoch_cache_move(struct epoch_cache *c, const char *dir);
 
+bool epoch_cache_is_empty(const struct epoch_cache *c);
 int32_t epoch_cache_latest(const struct epoch_cache *c);             // -1 when empty
 int32_t epoch_cache_at(const struct epoch_cache *c, int64_t offset); // -1 unknown
 // KIP-279: the greatest known epoch not above `epoch` and where it ended; the latest one ends at log_end. -1 and -1 for

@@ -120,10 +120,13 @@ static enum err open_segment(struct log *l, const struct folder_segment *found, 
     return ERR_OK;
 }
 
-// A closed segment whose records have timestamps has at least the last entry of its time index.
+// A closed segment whose records have timestamps has at least the last entry of its time index. One that is all zeros
+// fits only records from the first moment of 1970.
 static enum err open_check_times(struct segment *s, bool *sane)
 {
-    if (!*sane || s->size == 0 || index_count(&s->times) > 0) {
+    struct index_entry last;
+    bool any = index_last(&s->times, &last);
+    if (!*sane || s->size == 0 || (any && (last.key != 0 || last.value != s->base_offset))) {
         return ERR_OK;
     }
     struct log_file *f;
@@ -135,7 +138,7 @@ static enum err open_check_times(struct segment *s, bool *sane)
     int64_t position;
     err = segment_find(s, f, s->size, s->base_offset, &b, &position);
     log_file_unref(f);
-    *sane = !err && b.max_timestamp < 0;
+    *sane = !err && (any ? b.max_timestamp == 0 : b.max_timestamp < 0);
     return err == ERR_CORRUPT || err == ERR_TRUNCATED || err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
@@ -206,6 +209,57 @@ static enum err open_check_tail(struct log *l, int64_t *end_offset, bool *whole)
     return is_content ? ERR_OK : err;
 }
 
+// Notes the leader epochs of all batches of a segment, up to the first damaged one. *goes_on: there may be more.
+static enum err epochs_collect(struct log *l, struct segment *s, bool *goes_on)
+{
+    struct log_file *f;
+    enum err err = segment_file(s, &f);
+    if (err) {
+        return err;
+    }
+    struct batch_scan scan;
+    struct batch b;
+    int64_t position;
+    batch_scan_init(&scan, l->os, f->fd, 0, s->size, SCAN_CHUNK_LOOKUP);
+    while (*goes_on && !err && (err = batch_scan_next(&scan, &b, &position)) == ERR_OK) {
+        if (b.leader_epoch > epoch_cache_latest(l->epochs)) {
+            err = epoch_cache_assign(l->epochs, b.leader_epoch, b.base_offset, false);
+        }
+        *goes_on = !epoch_cache_is_empty(l->epochs); // batches without epochs come from times that had none
+    }
+    batch_scan_release(&scan);
+    log_file_unref(f);
+    *goes_on = *goes_on && err == ERR_NOT_FOUND;
+    bool is_content = err == ERR_NOT_FOUND || err == ERR_TRUNCATED || err == ERR_CORRUPT;
+    return is_content ? ERR_OK : err;
+}
+
+// An empty leader-epoch-checkpoint beside batches that have epochs was lost or damaged: it is made anew from them.
+static enum err open_check_epochs(struct log *l)
+{
+    enum err err = ERR_OK;
+    if (!epoch_cache_is_empty(l->epochs)) {
+        return ERR_OK;
+    }
+    bool goes_on = true;
+    for (int32_t i = 0; i < l->segments_count && goes_on && !err; i++) {
+        if (l->segments[i]->size > 0) {
+            err = epochs_collect(l, l->segments[i], &goes_on);
+        }
+    }
+    if (!err && !epoch_cache_is_empty(l->epochs)) {
+        log_warn("log", "%s: leader-epoch-checkpoint was lost, it is made anew from the records", l->path);
+    }
+    return err;
+}
+
+// The last entry of the time index of the active segment is about a record that is there.
+static bool open_times_fit(struct log *l, int64_t end_offset)
+{
+    struct index_entry last;
+    return !index_last(&log_active(l)->times, &last) || last.value < end_offset;
+}
+
 // Finds the end of the log, by recovery when the stop was not clean or does not look clean. `damaged`: the first
 // segment with bad indexes. *recovered: the producer state is up to date.
 static enum err open_find_end(struct log *l, int32_t damaged, int64_t checkpointed, int64_t *end_offset,
@@ -224,6 +278,9 @@ static enum err open_find_end(struct log *l, int32_t damaged, int64_t checkpoint
         err = open_check_tail(l, end_offset, &whole);
         if (!err && !whole) {
             log_warn("log", "%s: stopped cleanly, but the last segment does not end with a whole batch", l->path);
+            from = n - 1;
+        } else if (!err && !open_times_fit(l, *end_offset)) {
+            log_warn("log", "%s: the time index of the last segment is damaged, rebuilding it", l->path);
             from = n - 1;
         }
     }
@@ -288,6 +345,10 @@ static enum err open_load(struct log *l)
         return err;
     }
     atomic_store(&l->start_offset, max_of(checkpointed_start, l->segments[0]->base_offset));
+    err = open_check_epochs(l);
+    if (err) {
+        return err;
+    }
     int64_t end_offset;
     bool recovered;
     err = open_find_end(l, damaged, values[CHECKPOINT_RECOVERY_POINT], &end_offset, &recovered);
@@ -325,6 +386,10 @@ static enum err open_folder(struct log_dir *d, const struct log_folder *f, const
     }
     if (!err) {
         err = partition_metadata_read(l->os, l->path, &l->topic_id);
+        if (err == ERR_CORRUPT) {
+            log_warn("log", "%s/partition.metadata: damaged, going on as if it were missing", l->path);
+            err = ERR_OK; // the topic id comes from the cluster, and is written again
+        }
     }
     if (!err) {
         err = open_load(l);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/logging.h"
 
 // ---- the bound on open files ---------------------------------------------------------------------------------------
 
@@ -347,9 +348,39 @@ static enum err segment_index_position(struct segment *s, int64_t offset, int64_
     char path[SEGMENT_PATH_MAX];
     segment_path(s, NAME_INDEX, path);
     struct index_entry e;
+    *position = 0;
+    if (atomic_load_explicit(&s->index_is_damaged, memory_order_relaxed)) {
+        return ERR_OK;
+    }
     enum err err = index_find(&s->offsets, s->os, path, offset, &e);
     *position = err ? 0 : e.value;
     return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+// The batches are in order, the index has led astray.
+static void segment_note_damaged_index(struct segment *s)
+{
+    if (!atomic_exchange(&s->index_is_damaged, true)) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(s, NAME_INDEX, path);
+        log_warn("log", "%s: damaged, going on without it; delete it while the broker is stopped and it is made anew",
+                 path);
+    }
+}
+
+// The same from a position on. CORRUPT as well when that was behind the offset already.
+static enum err segment_find_from(struct segment *s, const struct log_file *f, int64_t start, int64_t size,
+                                  int64_t offset, struct batch *out, int64_t *position)
+{
+    enum err err;
+    struct batch_scan scan;
+    batch_scan_init(&scan, s->os, f->fd, start, size, SCAN_CHUNK_LOOKUP);
+    do {
+        err = batch_scan_next(&scan, out, position);
+    } while (!err && batch_last_offset(out) < offset);
+    batch_scan_release(&scan);
+    bool behind = start >= size || (!err && *position == start && out->base_offset > offset);
+    return behind && start > 0 ? ERR_CORRUPT : err;
 }
 
 enum err segment_find(struct segment *s, const struct log_file *f, int64_t size, int64_t offset, struct batch *out,
@@ -360,12 +391,13 @@ enum err segment_find(struct segment *s, const struct log_file *f, int64_t size,
     if (err) {
         return err;
     }
-    struct batch_scan scan;
-    batch_scan_init(&scan, s->os, f->fd, start, size, SCAN_CHUNK_LOOKUP);
-    do {
-        err = batch_scan_next(&scan, out, position);
-    } while (!err && batch_last_offset(out) < offset);
-    batch_scan_release(&scan);
+    err = segment_find_from(s, f, start, size, offset, out, position);
+    if ((err == ERR_CORRUPT || err == ERR_TRUNCATED) && start > 0) {
+        err = segment_find_from(s, f, 0, size, offset, out, position);
+        if (!err) {
+            segment_note_damaged_index(s);
+        }
+    }
     return err;
 }
 
@@ -448,6 +480,7 @@ enum err segment_truncate(struct segment *s, int64_t offset, int64_t size)
 enum err segment_reset_indexes(struct segment *s)
 {
     char path[SEGMENT_PATH_MAX];
+    atomic_store(&s->index_is_damaged, false);
     segment_path(s, NAME_INDEX, path);
     enum err err = index_reset(&s->offsets, s->os, path);
     if (!err) {

@@ -48,6 +48,7 @@ struct segment {
     int64_t max_timestamp;        // greatest of all records, -1 when there is none
     int64_t max_timestamp_offset; // last offset of the first batch that has it
     atomic_int txn_count;         // entries of .txnindex
+    atomic_bool index_is_damaged; // lookups go over the batches instead
 
     struct index offsets;
     struct index times;

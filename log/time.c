@@ -4,6 +4,7 @@
 // inside compressed batches and wrappers of the old formats. Segments are looked at one after
 // another, each counted while it is; one that is deleted meanwhile is passed over.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -49,6 +50,10 @@ static enum err query_old(struct log *l, const uint8_t *data, const struct batch
 // Looks for the record inside a batch. NOT_FOUND when it is not there.
 static enum err query_batch(struct log *l, const uint8_t *data, const struct batch *b, struct time_query *q)
 {
+    if (!batch_crc_ok(data, b)) {
+        log_error("log", "%s: the batch at offset %" PRId64 " is damaged: wrong checksum", l->path, b->base_offset);
+        return ERR_CORRUPT;
+    }
     if (b->magic < 2) {
         return query_old(l, data, b, q);
     }

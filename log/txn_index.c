@@ -31,6 +31,20 @@ static enum err entry_decode(const uint8_t *p, struct aborted_txn *t)
     return load_be16(p) == TXN_ENTRY_VERSION ? ERR_OK : ERR_CORRUPT;
 }
 
+// Markers rise, and lie in the segment, behind the transactions that they end.
+static bool entries_sane(const struct aborted_txn *list, int32_t n, int64_t base_offset)
+{
+    int64_t above = base_offset - 1;
+    for (int32_t i = 0; i < n; i++) {
+        const struct aborted_txn *t = &list[i];
+        if (t->last_offset <= above || t->first_offset < 0 || t->first_offset >= t->last_offset || t->producer_id < 0) {
+            return false;
+        }
+        above = t->last_offset;
+    }
+    return true;
+}
+
 enum err txn_index_load(const struct os *os, const char *path, int64_t base_offset, int32_t *count, bool *sane)
 {
     *count = 0;
@@ -40,21 +54,20 @@ enum err txn_index_load(const struct os *os, const char *path, int64_t base_offs
         return errno == ENOENT ? ERR_OK : err_from_errno(errno);
     }
     int64_t size;
-    uint8_t raw[TXN_ENTRY_SIZE];
     enum err err = os_file_size(os, fd, &size);
-    if (!err && size > 0) {
-        *sane = size % TXN_ENTRY_SIZE == 0 && size / TXN_ENTRY_SIZE < INT32_MAX;
-        if (*sane) {
-            err = os_pread_full(os, fd, raw, sizeof raw, size - TXN_ENTRY_SIZE);
-        }
-        if (!err && *sane) {
-            struct aborted_txn last;
-            *sane = entry_decode(raw, &last) == ERR_OK && last.last_offset >= base_offset;
-            *count = *sane ? (int32_t)(size / TXN_ENTRY_SIZE) : 0;
-        }
-    }
     os->close(os, fd);
-    return err;
+    *sane = !err && size > 0 && size % TXN_ENTRY_SIZE == 0 && size / TXN_ENTRY_SIZE < INT32_MAX;
+    if (!*sane) {
+        return err;
+    }
+    struct aborted_txn *list;
+    err = txn_index_read(os, path, (int32_t)(size / TXN_ENTRY_SIZE), &list);
+    *sane = !err && entries_sane(list, (int32_t)(size / TXN_ENTRY_SIZE), base_offset);
+    *count = *sane ? (int32_t)(size / TXN_ENTRY_SIZE) : 0;
+    if (!err) {
+        free(list);
+    }
+    return err == ERR_CORRUPT ? ERR_OK : err;
 }
 
 enum err txn_index_append(const struct os *os, const char *path, int32_t count, const struct aborted_txn *t)

@@ -93,7 +93,8 @@ void env_crash(struct env *e)
     env_open(e);
 }
 
-enum err env_append_batch(struct env *e, const struct batch *header, enum log_append_origin origin)
+static enum err append_batch(struct env *e, const struct batch *header, enum log_append_origin origin,
+                             int32_t leader_epoch)
 {
     struct writer records;
     size_t len;
@@ -101,12 +102,23 @@ enum err env_append_batch(struct env *e, const struct batch *header, enum log_ap
     test_add_records(&records, header->count, 40);
     uint8_t *data = test_batch(header, PACK_NONE, writer_slice(&records), &len);
     writer_release(&records);
-    e->last = (struct log_append){.data = data, .len = len, .origin = origin, .now_ms = e->os.now_wall_ms};
+    e->last = (struct log_append){
+        .data = data, .len = len, .origin = origin, .leader_epoch = leader_epoch, .now_ms = e->os.now_wall_ms};
     enum err err = log_append(e->log, &e->last, &e->scratch);
     arena_reset(&e->scratch);
     free(data);
     e->last.data = NULL;
     return err;
+}
+
+enum err env_append_batch(struct env *e, const struct batch *header, enum log_append_origin origin)
+{
+    return append_batch(e, header, origin, 0);
+}
+
+enum err env_append_in_epoch(struct env *e, const struct batch *header, int32_t leader_epoch)
+{
+    return append_batch(e, header, LOG_FROM_CLIENT, leader_epoch);
 }
 
 enum err env_append_at(struct env *e, int64_t timestamp, int32_t records, size_t value_len)

@@ -44,6 +44,8 @@ enum err env_append_at(struct env *e, int64_t timestamp, int32_t records, size_t
 void env_append_many(struct env *e, int n); // ENV_RECORDS each; must succeed
 // A batch with these header fields and `records` records, by an origin.
 enum err env_append_batch(struct env *e, const struct batch *header, enum log_append_origin origin);
+// The same as a client's, by the leader of an epoch.
+enum err env_append_in_epoch(struct env *e, const struct batch *header, int32_t leader_epoch);
 // A marker that ends a transaction, as a coordinator writes it.
 enum err env_append_marker(struct env *e, int64_t producer_id, int16_t producer_epoch, bool commit);
 
