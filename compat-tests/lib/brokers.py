@@ -57,10 +57,12 @@ class Process:
         self.log_path = str(log_path)
         self.child = None
 
-    def spawn(self, command):
+    def spawn(self, command, environment=None):
+        """`environment`: variables beside those of this process."""
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                          stderr=log, start_new_session=self.IN_OWN_SESSION)
+                                          stderr=log, env={**os.environ, **(environment or {})},
+                                          start_new_session=self.IN_OWN_SESSION)
 
     def running(self):
         return self.child is not None and self.child.poll() is None
@@ -120,6 +122,7 @@ class Ottla:
         self.work_dir.mkdir(parents=True, exist_ok=True)
         self.data_dir = self.work_dir / "data"
         self.overrides = dict(overrides or {})
+        self.environment = {}
         self.port = free_port()
         self.bootstrap = "127.0.0.1:%d" % self.port
         self.process = Process("ottla", self.work_dir / "broker.log")
@@ -139,7 +142,7 @@ class Ottla:
         else:
             for key, value in settings.items():
                 command += ["--override", "%s=%s" % (key, value)]
-        self.process.spawn(command)
+        self.process.spawn(command, self.environment)
 
     def await_ready(self):
         self.process.await_until(lambda: answers(self.bootstrap), START_TIMEOUT_S)
