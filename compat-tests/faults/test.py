@@ -206,7 +206,7 @@ def bad_sync(work_dir):
 
 
 def bad_write(work_dir):
-    with running(work_dir, "bad-write", {"log.segment.bytes": 4096}) as (broker, shim, writer):
+    with running(work_dir, "bad-write", {"log.segment.bytes": 1 << 17}) as (broker, shim, writer):
         for skip in (0, 1, 2, 4, 7, 12):
             shim.fail(WRITE | RENAME | TRUNCATE, EIO, skip=skip, halves=skip % 2)
             for _ in range(40):
