@@ -183,7 +183,8 @@ static void configs_begin(struct cluster *c)
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Broker id: the version of /brokers/seqid counts the ids that were given out
+// Broker id: the version of /brokers/seqid counts the ids that were given out. The embedded tree has one broker only:
+// when its meta.properties is lost it gets the id again that it had, or nobody would lead its partitions.
 
 static void seqid_set(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
 {
@@ -196,7 +197,7 @@ static void seqid_set(struct cluster *c, void *arg, int32_t index, const struct 
     stage_done(c, r->err, "cannot generate a broker id");
 }
 
-static void broker_id_begin(struct cluster *c)
+static void broker_id_generate(struct cluster *c)
 {
     if (c->broker_id >= 0) {
         configs_begin(c);
@@ -204,6 +205,27 @@ static void broker_id_begin(struct cluster *c)
     }
     stage_begin(c, configs_begin);
     zk_set(c->zk, ZNODE_BROKER_SEQID, slice_of("", 0), ZK_VERSION_ANY, cluster_call_done, stage_call(c, seqid_set, 0));
+}
+
+static void seqid_read(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+{
+    (void)arg;
+    (void)index;
+    if (r->err == ERR_OK && r->stat.version > 0) {
+        c->broker_id = c->options.reserved_broker_max_id + r->stat.version;
+        log_warn("cluster", "meta.properties was lost: this broker takes up its id %d again", c->broker_id);
+    }
+    stage_done(c, r->err == ERR_NOT_FOUND ? ERR_OK : r->err, "cannot read the broker ids");
+}
+
+static void broker_id_begin(struct cluster *c)
+{
+    if (c->broker_id >= 0 || c->options.zookeeper_connect != NULL) {
+        broker_id_generate(c);
+        return;
+    }
+    stage_begin(c, broker_id_generate);
+    zk_get(c->zk, ZNODE_BROKER_SEQID, false, cluster_call_done, stage_call(c, seqid_read, 0));
 }
 
 // ---------------------------------------------------------------------------------------------------------------

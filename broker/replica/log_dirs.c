@@ -138,14 +138,21 @@ int32_t log_dirs_online_count(const struct log_dirs *s)
     return n;
 }
 
+// Room first, then fewer logs.
+static bool place_is_better(const struct log_dir *d, const struct log_dir *best)
+{
+    if (best == NULL || log_dir_is_full(d) != log_dir_is_full(best)) {
+        return best == NULL || log_dir_is_full(best);
+    }
+    return log_dir_logs_count(d) < log_dir_logs_count(best);
+}
+
 struct log_dir *log_dirs_place(const struct log_dirs *s)
 {
     struct log_dir *best = NULL;
     for (int32_t i = 0; i < s->count; i++) {
-        struct log_dir *d = s->places[i].dir;
-        if (log_dirs_online(s, i) && !log_dir_is_full(d) &&
-            (best == NULL || log_dir_logs_count(d) < log_dir_logs_count(best))) {
-            best = d;
+        if (log_dirs_online(s, i) && place_is_better(s->places[i].dir, best)) {
+            best = s->places[i].dir;
         }
     }
     return best;

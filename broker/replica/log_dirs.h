@@ -22,8 +22,8 @@ const char *log_dirs_path(const struct log_dirs *s, int32_t i);   // absolute, s
 struct log_dir *log_dirs_at(const struct log_dirs *s, int32_t i); // NULL: it could not be opened
 bool log_dirs_online(const struct log_dirs *s, int32_t i);        // [any]
 int32_t log_dirs_online_count(const struct log_dirs *s);          // [any]
-// Where a new partition belongs: of the directories online the one with the fewest open logs, the first of them where
-// several have as few. NULL: none is online and has room.
+// Where a new partition belongs: of the directories online that are not full, or of all when they are, the one with the
+// fewest open logs, the first of them where several have as few. NULL: none is online.
 struct log_dir *log_dirs_place(const struct log_dirs *s); // [any]
 // The directories that were opened were all stopped cleanly.
 bool log_dirs_were_clean(const struct log_dirs *s);

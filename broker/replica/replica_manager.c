@@ -277,12 +277,14 @@ static struct partition *partition_known(struct replica_manager *m, const char *
 static enum err log_create_somewhere(struct replica_manager *m, const struct cluster_partition_state *s,
                                      const struct log_config *config, struct log **out)
 {
-    enum err err = log_dirs_online_count(m->options.dirs) > 0 ? ERR_NO_SPACE : ERR_FAILED;
+    enum err err = ERR_FAILED;
     struct log_dir *dir = preferred_dirs_take(m->preferred, slice_str(s->topic), s->partition);
     dir = dir != NULL ? dir : log_dirs_place(m->options.dirs);
     for (; err != ERR_OK && dir != NULL; dir = log_dirs_place(m->options.dirs)) {
+        bool was_full = log_dir_is_full(dir); // all are; a log that is empty may find room, or there is some again
         err = log_create(dir, s->topic, s->partition, &s->topic_id, config, out);
-        if (err == ERR_NO_MEMORY || err == ERR_AGAIN || err == ERR_EXISTS || err == ERR_INVALID) {
+        if (err == ERR_NO_MEMORY || err == ERR_AGAIN || err == ERR_EXISTS || err == ERR_INVALID ||
+            (err == ERR_NO_SPACE && was_full)) {
             break;
         }
         if (err != ERR_OK && err != ERR_NO_SPACE) {

@@ -178,6 +178,22 @@ class Life(unittest.TestCase):
         # A start that was refused takes nothing from the directory.
         self.assertTrue(os.path.exists(os.path.join(self.dir, ".kafka_cleanshutdown")))
 
+    def test_identity_outlives_its_file(self):
+        """The embedded tree knows a generated id and the cluster's."""
+        self.started().stop()
+        path = pathlib.Path(self.dir, "meta.properties")
+        properties = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        for damage in (None, b"", bytes(60), bytes(range(128, 256))):
+            if damage is None:
+                path.unlink()
+            else:
+                path.write_bytes(damage)
+            broker = self.started()
+            self.assertEqual(broker.ready.group(4), "1001")
+            broker.stop()
+            self.assertIn("meta.properties was lost", broker.log)
+            self.assertEqual([line for line in path.read_text().splitlines() if not line.startswith("#")], properties)
+
     def test_several_directories(self):
         a, b = (os.path.join(self.temporary.name, n) for n in "ab")
         broker = Broker(f"{a}, {b}")

@@ -5,8 +5,8 @@ A preloaded library (shim.c, built here) lets calls on the files of the log dire
 fails: what was acknowledged is read while the fault lasts, and after it, once, at its offset; the
 broker never dies; it ends up as docs/OPERATING.md says.
 
-  full-disk   writes find no room, some of them half way: producers are refused, consumers read on;
-              with room again writing goes on by itself
+  full-disk   writes find no room, some of them half way: producers and commits are refused, new
+              topics wait, consumers read on; with room again all goes on by itself
   bad-sync    an fsync fails: writing never goes on, not even when the disk works again; what was
               fsynced is read; a restart recovers everything
   bad-write   the n-th write fails, for several n; then kill -9 and restart
@@ -24,11 +24,11 @@ import sys
 import time
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 import brokers
 import rdkafka
-from records import Mismatch, expect
+from records import Mismatch, await_true, expect
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOPIC = "faults"
@@ -168,16 +168,45 @@ def log_has(broker, text):
     return text in pathlib.Path(broker.process.log_path).read_text(errors="replace")
 
 
+class Committer:
+    """A member of a group that never reads, only commits."""
+
+    def __init__(self, bootstrap):
+        self.consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": "committer",
+                                     "enable.auto.commit": False, "log_level": 2})
+
+    def commit(self, offset):
+        """Returns None, or the code of the error."""
+        try:
+            done = self.consumer.commit(offsets=[ck.TopicPartition(TOPIC, 0, offset)],
+                                        asynchronous=False)
+        except ck.KafkaException as problem:
+            return problem.args[0].code()
+        return done[0].error and done[0].error.code()
+
+    def committed(self):
+        return self.consumer.committed([ck.TopicPartition(TOPIC, 0)], TIMEOUT_S)[0].offset
+
+
 def full_disk(work_dir):
     with running(work_dir, "full-disk", {}) as (broker, shim, writer):
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 2})
+        committer = Committer(broker.bootstrap)
+        expect("error of a commit", None, committer.commit(1))
         shim.fail(WRITE | CREATE | RESERVE, ENOSPC, halves=2)
         for _ in range(3):
             expect("error while the disk is full", STORAGE_ERROR, writer.write())
             writer.check()
+        expect("a commit on a full disk", True, committer.commit(2) is not None)
+        waiting = admin.create_topics([NewTopic("later", 1, 1)])["later"]
         expect("a line that says so", True, log_has(broker, "nothing is written to it until"))
         expect("calls that failed", True, shim.hits() > 0)
         shim.clear()
         writer.await_good()
+        waiting.result(TIMEOUT_S)
+        await_true("a commit is taken", lambda: committer.commit(3) is None)
+        expect("committed offset", 3, committer.committed())
+        committer.consumer.close()
         expect("a line that says so", True, log_has(broker, "has room again"))
         writer.write_good(3)
         writer.check()
