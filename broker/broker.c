@@ -32,6 +32,7 @@ struct broker {
     struct loop **loops;
     int n_loops;
     struct conn_limits *limits;
+    struct intake *intake;
     bool configs_end; // [control] the listeners go: changes of configs do not reach them any more
     struct listener **listeners;
     int n_listeners;
@@ -428,6 +429,12 @@ static enum err listeners_bind(struct broker *b)
     request_conn_handler(&b->api, &handler);
     b->listeners = calloc((size_t)c->listeners_count, sizeof *b->listeners);
     enum err e = b->listeners ? conn_limits_new(&b->limits) : ERR_NO_MEMORY;
+    if (e == ERR_OK) {
+        e = intake_new(
+            &(struct intake_options){.max_queued = c->queued_max_requests,
+                                     .max_bytes = c->queued_max_request_bytes > 0 ? c->queued_max_request_bytes : -1},
+            &b->intake);
+    }
     for (int32_t i = 0; e == ERR_OK && i < c->listeners_count; i++) {
         struct listener_options o = {
             .name = c->listeners[i].name,
@@ -439,6 +446,7 @@ static enum err listeners_bind(struct broker *b)
             .max_frame_bytes = c->socket_request_max_bytes,
             .max_idle_ms = c->connections_max_idle_ms,
             .limits = b->limits,
+            .intake = b->intake,
             .privileged = c->listeners_count > 1 && strcmp(c->listeners[i].name, c->inter_broker_listener) == 0,
             .loops = b->loops,
             .n_loops = b->n_loops,
@@ -630,6 +638,7 @@ enum err broker_close(struct broker *b)
     fetch_sessions_free(b->fetch_sessions); // requests are gone since the loops have stopped
     arena_release(&b->keys_arena);
     conn_limits_free(b->limits);
+    intake_free(b->intake);
     free(b->listeners);
     free(b->loops);
     free(b);

@@ -57,6 +57,8 @@ static const struct binding bindings[] = {
     BIND("socket.request.max.bytes", socket_request_max_bytes),
     BIND("socket.listen.backlog.size", socket_listen_backlog),
     BIND("connections.max.idle.ms", connections_max_idle_ms),
+    BIND("queued.max.requests", queued_max_requests),
+    BIND("queued.max.request.bytes", queued_max_request_bytes),
     BIND("num.partitions", num_partitions),
     BIND("default.replication.factor", default_replication_factor),
     BIND("auto.create.topics.enable", auto_create_topics),
@@ -623,7 +625,7 @@ static enum err pairs_check(struct broker_config *c)
                                     "offsets.topic.replication.factor=%d",
                                     c->offsets_commit_required_acks, (int)replicas));
     }
-    int64_t queued = integer_of(c, "queued.max.request.bytes");
+    int64_t queued = c->queued_max_request_bytes;
     if (queued > 0 && queued < c->socket_request_max_bytes) {
         return fail(c, arena_printf(&c->arena,
                                     "queued.max.request.bytes=%lld: allowed is at least socket.request.max.bytes=%d, "

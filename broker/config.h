@@ -61,8 +61,10 @@ struct broker_config {
     int32_t socket_send_buffer_bytes;    // -1 = the system's
     int32_t socket_receive_buffer_bytes; // -1 = the system's
     int32_t socket_request_max_bytes;
-    int32_t socket_listen_backlog;   // socket.listen.backlog.size
-    int64_t connections_max_idle_ms; // -1 = never
+    int32_t socket_listen_backlog; // socket.listen.backlog.size
+    int32_t queued_max_requests;
+    int64_t queued_max_request_bytes; // -1 or 0 = no bound
+    int64_t connections_max_idle_ms;  // -1 = never
     // Requests.
     int32_t num_partitions;
     int32_t default_replication_factor;

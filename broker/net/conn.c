@@ -55,7 +55,8 @@ struct conn {
     int64_t active_ms; // when bytes moved last
 
     struct input in;
-    uint8_t *stash; // malloc'ed; bytes behind `in` that wait
+    size_t begun_bytes; // of the frame in `in`, as the intake counts it
+    uint8_t *stash;     // malloc'ed; bytes behind `in` that wait
     size_t stash_len;
     size_t stash_used;
 
@@ -63,6 +64,7 @@ struct conn {
     int n_exchanges;
     int n_running;
     int n_blocking;     // running ones that may not be overtaken
+    size_t frame_bytes; // of running ones
     size_t output_left; // bytes of answers not sent
 
     bool busy;
@@ -75,9 +77,18 @@ static void conn_progress(struct conn *c);
 
 // ---- exchanges ----
 
-static void exchange_free(struct exchange *x)
+static void frame_release(struct exchange *x)
 {
     free(x->frame);
+    x->frame = NULL;
+    intake_end(x->intake, x->frame_len);
+    x->frame_len = 0;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    exchange_unqueue(x);
+    frame_release(x);
     free(x);
 }
 
@@ -97,6 +108,9 @@ static void exchange_end(struct exchange *x)
     x->state = EXCHANGE_ANSWERED;
     c->n_running--;
     c->n_blocking -= !x->allow_next;
+    c->frame_bytes -= x->frame_len;
+    exchange_unqueue(x);
+    frame_release(x);
     c->output_left += answer_left(&x->answer);
     conn_progress(c);
 }
@@ -117,6 +131,22 @@ void exchange_close(struct exchange *x)
     x->close = true;
     x->conn->ended = true;
     exchange_end(x);
+}
+
+void exchange_queue(struct exchange *x)
+{
+    if (!x->queued) {
+        x->queued = true;
+        intake_queued(x->intake);
+    }
+}
+
+void exchange_unqueue(struct exchange *x)
+{
+    if (x->queued) {
+        x->queued = false;
+        intake_unqueued(x->intake);
+    }
 }
 
 void exchange_allow_next(struct exchange *x)
@@ -140,7 +170,9 @@ void exchange_release(struct exchange *x)
 static bool frame_allowed(const struct conn *c)
 {
     return !c->shard->draining && c->n_exchanges < CONN_MAX_IN_FLIGHT && c->n_blocking == 0 &&
-           c->output_left <= CONN_MAX_OUTPUT_BYTES;
+           c->output_left <= CONN_MAX_OUTPUT_BYTES &&
+           (c->n_running == 0 || c->frame_bytes + c->in.len <= CONN_MAX_FRAME_BYTES) &&
+           intake_may_queue(c->shard->intake, &c->shard->room);
 }
 
 static void frame_give_out(struct conn *c)
@@ -153,7 +185,10 @@ static void frame_give_out(struct conn *c)
     }
     memset(x, 0, c->handler->exchange_size);
     x->conn = c;
+    x->intake = c->shard->intake;
     x->frame = input_take(&c->in, &x->frame_len);
+    c->frame_bytes += x->frame_len;
+    c->begun_bytes = 0; // the exchange's from here on
     x->state = EXCHANGE_RUNNING;
     TAILQ_INSERT_TAIL(&c->exchanges, x, entry);
     c->n_exchanges++;
@@ -190,6 +225,24 @@ static void input_refuse(struct conn *c, enum err e)
              dropped > 0 ? "; more such lines were left out" : "");
 }
 
+// The size of a frame is there: begins it. False: it is refused, or there is no room for it now.
+static bool frame_begin(struct conn *c)
+{
+    enum err e = input_check(&c->in);
+    if (e == ERR_OK) {
+        size_t len = (size_t)input_size(&c->in);
+        if (!intake_begin(c->shard->intake, len, &c->shard->room)) {
+            return false;
+        }
+        c->begun_bytes = len;
+        e = input_begin(&c->in);
+    }
+    if (e != ERR_OK) {
+        input_refuse(c, e);
+    }
+    return e == ERR_OK;
+}
+
 // Gives out the frames that may be and of which all bytes are there. Answers how many of the bytes were used.
 static size_t input_use(struct conn *c, const uint8_t *data, size_t len)
 {
@@ -200,6 +253,12 @@ static size_t input_use(struct conn *c, const uint8_t *data, size_t len)
                 break;
             }
             frame_give_out(c);
+            continue;
+        }
+        if (input_has_size(&c->in)) {
+            if (!frame_begin(c)) {
+                break;
+            }
             continue;
         }
         if (used == len) {
@@ -246,7 +305,8 @@ static void input_put_aside(struct conn *c, const uint8_t *data, size_t len)
 
 static bool wants_input(const struct conn *c)
 {
-    return !c->eof && !c->ended && !c->broken && !c->shard->draining && !c->stash && !input_is_whole(&c->in);
+    return !c->eof && !c->ended && !c->broken && !c->shard->draining && !c->stash && !input_is_whole(&c->in) &&
+           !input_has_size(&c->in);
 }
 
 // One read call and what follows from it. True: the socket may have more.
@@ -430,6 +490,7 @@ void conn_free(struct conn *c)
         event_free(c->write_ev);
     }
     timer_release(&c->idle);
+    intake_end(c->shard->intake, c->begun_bytes);
     input_release(&c->in);
     free(c->stash);
     free(c);
@@ -565,6 +626,11 @@ void conn_start(struct conn *c)
 {
     loop_load_add(c->loop, 1);
     loop_post(c->loop, &c->item);
+}
+
+void conn_resume(struct conn *c)
+{
+    conn_progress(c);
 }
 
 void conn_drain(struct conn *c)

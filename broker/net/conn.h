@@ -7,7 +7,9 @@
 // whatever order they finish in. The next frame is given out while earlier exchanges are unfinished only if each of
 // those said it may be overtaken (exchange_allow_next), and never more than CONN_MAX_IN_FLIGHT at once; otherwise at
 // most one more frame is read and the bytes wait in the socket, and so the peer is slowed down. A peer that does not
-// read its answers gets no further frame handled when more than CONN_MAX_OUTPUT_BYTES wait for it.
+// read its answers gets no further frame handled when more than CONN_MAX_OUTPUT_BYTES wait for it, and the frames that
+// are handled at once have CONN_MAX_FRAME_BYTES at most, or are one. What all connections together may take in:
+// intake.h.
 //
 // A peer that closes its sending side still gets its answers; then the connection is closed.
 #ifndef OTTLA_NET_CONN_H
@@ -20,6 +22,7 @@
 
 #define CONN_MAX_IN_FLIGHT    64
 #define CONN_MAX_OUTPUT_BYTES (1024 * 1024)
+#define CONN_MAX_FRAME_BYTES  ((size_t)16 * 1024 * 1024)
 
 struct conn;
 struct listener;
@@ -32,12 +35,14 @@ enum exchange_state {
 struct exchange {
     TAILQ_ENTRY(exchange) entry;
     struct conn *conn; // NULL once the connection is gone
-    uint8_t *frame;    // malloc'ed, freed with the exchange; without the size field
+    uint8_t *frame;    // malloc'ed, freed when it is answered; without the size field
     size_t frame_len;
     struct answer answer;
     enum exchange_state state;
     bool allow_next;
-    bool close; // the connection ends here
+    bool close;  // the connection ends here
+    bool queued; // counted by the intake
+    struct intake *intake;
 };
 
 // What the owner of a listener gives for its connections. All functions are called on the connection's loop.
@@ -64,6 +69,10 @@ void exchange_answer(struct exchange *x, const struct answer *answer);
 void exchange_skip(struct exchange *x);  // there is no answer (acks=0)
 void exchange_close(struct exchange *x); // answers before it are still sent, then the connection is closed
 
+// x waits for another thread to work for it / does not any more. While too many of all connections do, no frames are
+// given out.
+void exchange_queue(struct exchange *x);
+void exchange_unqueue(struct exchange *x); // nothing when it is not queued
 // Later frames of the connection may be given out while x runs.
 void exchange_allow_next(struct exchange *x);
 void exchange_release(struct exchange *x); // after on_abort only

@@ -8,12 +8,15 @@
 
 #include "broker/net/conn.h"
 #include "broker/net/conn_limits.h"
+#include "broker/net/intake.h"
 #include "broker/net/log_limit.h"
 
 TAILQ_HEAD(conn_list, conn);
 
 // A listener's part on one loop; touched on that loop only.
 struct shard {
+    struct intake_waiter room; // first: is woken when connections may go on
+    struct intake *intake;
     struct listener *listener;
     struct loop *loop;
     struct conn_list conns;
@@ -42,6 +45,8 @@ struct conn *conn_new(const struct conn_options *o);
 void conn_free(struct conn *c); // one that was not started; the fd stays open
 // Hands it to its loop, where it begins to read. [any]
 void conn_start(struct conn *c);
+// [loop] There may be room in the intake again.
+void conn_resume(struct conn *c);
 // [loop] Closes it as soon as everything given out is answered and sent.
 void conn_drain(struct conn *c);
 // [loop] Closes it now; unfinished exchanges are aborted. c is gone afterwards.

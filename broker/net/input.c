@@ -28,17 +28,24 @@ int32_t input_size(const struct input *in)
     return (int32_t)load_be32(in->head);
 }
 
-// The size field is whole: checks it and makes the frame.
-static enum err frame_begin(struct input *in)
+bool input_has_size(const struct input *in)
+{
+    return in->head_len == sizeof in->head && !in->frame;
+}
+
+enum err input_check(const struct input *in)
 {
     int32_t size = input_size(in);
     if (size <= 0) {
         return ERR_INVALID;
     }
-    if (size > in->max_frame_bytes) {
-        return ERR_TOO_LARGE;
-    }
-    in->len = (size_t)size;
+    return size > in->max_frame_bytes ? ERR_TOO_LARGE : ERR_OK;
+}
+
+enum err input_begin(struct input *in)
+{
+    ASSERT(input_has_size(in) && input_check(in) == ERR_OK);
+    in->len = (size_t)input_size(in);
     in->got = 0;
     in->cap = smaller(in->len, INPUT_FIRST_BYTES);
     in->frame = malloc(in->cap);
@@ -90,13 +97,7 @@ enum err input_feed(struct input *in, const uint8_t *data, size_t len, size_t *u
         memcpy(in->head + in->head_len, data, n);
         in->head_len += n;
         *used = n;
-        if (in->head_len < sizeof in->head) {
-            return ERR_OK;
-        }
-        enum err e = frame_begin(in);
-        if (e != ERR_OK) {
-            return e;
-        }
+        return ERR_OK;
     }
     while (*used < len && in->got < in->len) {
         uint8_t *room;

@@ -29,9 +29,15 @@ void input_release(struct input *in);
 // The announced size, once the size field is whole; for the log line that refuses it.
 int32_t input_size(const struct input *in);
 
-// Takes bytes up to the end of the current frame at most; *used says how many. ERR_INVALID: size <= 0. ERR_TOO_LARGE:
-// above the limit. ERR_NO_MEMORY. After an error the stream cannot be followed any further.
+// Takes bytes up to the end of the current frame at most, and of a new one its size field alone; *used says how many.
+// ERR_NO_MEMORY: the stream cannot be followed any further.
 enum err input_feed(struct input *in, const uint8_t *data, size_t len, size_t *used) WARN_UNUSED;
+// The size field is whole, and the frame has not begun.
+bool input_has_size(const struct input *in);
+// ERR_INVALID: size <= 0. ERR_TOO_LARGE: above the limit.
+enum err input_check(const struct input *in) WARN_UNUSED;
+// Begins the frame, whose size has been checked. ERR_NO_MEMORY.
+enum err input_begin(struct input *in) WARN_UNUSED;
 // Where the next bytes of the current frame may be read into. *len 0: it is whole, or its size is not known yet.
 enum err input_room(struct input *in, uint8_t **room, size_t *len) WARN_UNUSED;
 void input_filled(struct input *in, size_t n);

@@ -35,6 +35,7 @@ struct listener {
     struct log_limit refusals;
     bool started;
     bool drained;
+    bool in_intake; // its shards are woken by it
     struct mailbox_item start_item;
     struct mailbox_item stop_item;
     int64_t drain_timeout_ms;
@@ -377,6 +378,27 @@ static void shard_drain(struct mailbox_item *item)
     part_done(s->listener);
 }
 
+// There is room in the intake: those who waited for it may go on.
+static void shard_resume(struct intake_waiter *w)
+{
+    struct shard *s = (struct shard *)w;
+    struct conn *c = TAILQ_FIRST(&s->conns);
+    while (c) {
+        struct conn *next = conn_next(c); // c may go away
+        conn_resume(c);
+        c = next;
+    }
+}
+
+// The intake posts nothing to the shards from here on.
+static void intake_leave(struct listener *l)
+{
+    for (int i = 0; i < l->n_shards && l->in_intake; i++) {
+        intake_remove_waiter(l->o.intake, &l->shards[i].room);
+    }
+    l->in_intake = false;
+}
+
 static void shard_abort(struct mailbox_item *item)
 {
     struct shard *s = (struct shard *)((char *)item - offsetof(struct shard, abort_item));
@@ -409,6 +431,7 @@ void listener_drain(struct listener *l, int64_t timeout_ms)
         return;
     }
     l->drained = true;
+    intake_leave(l);
     l->drain_timeout_ms = timeout_ms;
     // A connection that is accepted meanwhile finds its shard draining and goes away again.
     parts_run(l, &l->stop_item, offsetof(struct shard, drain_item));
@@ -438,6 +461,7 @@ static void listener_free(struct listener *l)
     if (l->fd >= 0) {
         close(l->fd);
     }
+    intake_leave(l);
     conn_share_free(l->share);
     cond_destroy(&l->changed);
     mutex_destroy(&l->mu);
@@ -463,6 +487,7 @@ enum err listener_open(const struct listener_options *o, struct listener **out)
     mutex_init(&l->mu, MUTEX_RANK_LEAF);
     cond_init(&l->changed);
     l->n_shards = o->n_loops;
+    l->in_intake = true;
     for (int i = 0; i < l->n_shards; i++) {
         struct shard *s = &l->shards[i];
         s->listener = l;
@@ -471,6 +496,10 @@ enum err listener_open(const struct listener_options *o, struct listener **out)
         s->drain_item.run = shard_drain;
         s->abort_item.run = shard_abort;
         s->excess_item.run = shard_close_excess;
+        s->intake = o->intake;
+        s->room.loop = s->loop;
+        s->room.on_room = shard_resume;
+        intake_add_waiter(s->intake, &s->room);
     }
     enum err e = l->o.name && l->o.host ? conn_share_new(o->limits, o->privileged, &l->share) : ERR_NO_MEMORY;
     if (e == ERR_OK) {

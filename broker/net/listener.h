@@ -7,6 +7,7 @@
 
 #include "broker/net/conn.h"
 #include "broker/net/conn_limits.h"
+#include "broker/net/intake.h"
 
 struct listener_options {
     const char *name; // listener name ("PLAINTEXT"), for log lines and metadata
@@ -18,6 +19,7 @@ struct listener_options {
     int32_t max_frame_bytes;    // socket.request.max.bytes: a larger size closes the connection before allocating
     int64_t max_idle_ms;        // connections.max.idle.ms; -1 = never
     struct conn_limits *limits; // of all listeners together; outlives the listener
+    struct intake *intake;      // likewise
     bool privileged;            // see conn_limits.h
     struct loop *const *loops;  // outlive the listener
     int n_loops;

@@ -268,6 +268,10 @@ static bool input_use(struct peer *p, const uint8_t *data, size_t len)
         }
         size_t n;
         enum err err = input_feed(&p->in, data + used, len - used, &n);
+        if (err == ERR_OK && input_has_size(&p->in)) {
+            err = input_check(&p->in);
+            err = err == ERR_OK ? input_begin(&p->in) : err;
+        }
         used += n;
         if (err != ERR_OK) {
             log_warn("net", "closing %s: a frame of %d bytes: %s", p->name, (int)input_size(&p->in), err_text(err));

@@ -15,6 +15,7 @@
 enum {
     RIG_BROKER_ID = 7,
     RIG_PARTITION_BYTES = 1024 * 1024,
+    RIG_MAX_QUEUED = 3, // so that tests come past it
     BATCH_HEADER_BYTES = 61,
     FRAME_MAX_BYTES = 64 * 1024 * 1024,
     RIG_DIRS_MAX = 3,
@@ -90,6 +91,7 @@ static void groups_open(struct api_rig *rig)
 static void listener_bind(struct api_rig *rig)
 {
     struct conn_handler handler;
+    const struct intake_options intake = {.max_bytes = -1, .max_queued = RIG_MAX_QUEUED};
     request_conn_handler(&rig->ctx, &handler);
     struct listener_options o = {
         .name = "PLAINTEXT",
@@ -105,6 +107,8 @@ static void listener_bind(struct api_rig *rig)
     };
     assert_int_equal(conn_limits_new(&rig->limits), ERR_OK);
     o.limits = rig->limits;
+    assert_int_equal(intake_new(&intake, &rig->intake), ERR_OK);
+    o.intake = rig->intake;
     assert_int_equal(loop_new("rig", os_real(), &rig->loop), ERR_OK);
     assert_int_equal(loop_start(rig->loop), ERR_OK);
     assert_int_equal(listener_open(&o, &rig->listener), ERR_OK);
@@ -186,12 +190,7 @@ static void background_end(struct api_rig *rig)
     replica_manager_stop(rig->replicas);
 }
 
-void api_rig_open(struct api_rig *rig)
-{
-    api_rig_open_dirs(rig, 1);
-}
-
-void api_rig_open_dirs(struct api_rig *rig, int32_t count)
+static void rig_open(struct api_rig *rig, int32_t count, const struct os *os)
 {
     *rig = (struct api_rig){.dir = test_dir_new(), .dirs_count = count};
     arena_init(&rig->arena, 256 * 1024 * 1024);
@@ -210,7 +209,7 @@ void api_rig_open_dirs(struct api_rig *rig, int32_t count)
     cluster_join(rig);
     on_control(rig, background_begin);
     rig->ctx = (struct api_context){
-        .os = os_real(),
+        .os = os,
         .cluster = rig->cluster,
         .replicas = rig->replicas,
         .producer_ids = rig->producer_ids,
@@ -221,6 +220,21 @@ void api_rig_open_dirs(struct api_rig *rig, int32_t count)
         .refusals = &rig->refusals,
     };
     listener_start(rig->listener);
+}
+
+void api_rig_open(struct api_rig *rig)
+{
+    rig_open(rig, 1, os_real());
+}
+
+void api_rig_open_on(struct api_rig *rig, const struct os *os)
+{
+    rig_open(rig, 1, os);
+}
+
+void api_rig_open_dirs(struct api_rig *rig, int32_t count)
+{
+    rig_open(rig, count, os_real());
 }
 
 void api_rig_close(struct api_rig *rig)
@@ -239,6 +253,7 @@ void api_rig_close(struct api_rig *rig)
     log_dirs_close(rig->log_dirs, true);
     loop_free(rig->loop);
     conn_limits_free(rig->limits);
+    intake_free(rig->intake);
     arena_release(&rig->arena);
     test_dir_remove(rig->dir);
 }

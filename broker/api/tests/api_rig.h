@@ -21,6 +21,7 @@ struct api_rig {
     struct coordinator *groups;
     struct loop *loop;
     struct conn_limits *limits;
+    struct intake *intake;
     struct listener *listener;
     struct topic_config defaults;
     struct cluster *cluster;
@@ -34,6 +35,8 @@ struct api_rig {
 };
 
 void api_rig_open(struct api_rig *rig);
+// The same, where handlers see this operating system.
+void api_rig_open_on(struct api_rig *rig, const struct os *os);
 // With several log directories, log-0 and on below `dir`.
 void api_rig_open_dirs(struct api_rig *rig, int32_t count);
 void api_rig_close(struct api_rig *rig);

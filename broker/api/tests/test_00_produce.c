@@ -112,6 +112,30 @@ static void test_refused_after_all(void **state)
     stop();
 }
 
+// More of them than may wait for another thread at once (RIG_MAX_QUEUED): the others wait for their turn in the
+// sockets.
+static void test_many_at_once(void **state)
+{
+    (void)state;
+    int fds[BATCHES];
+    int32_t ids[BATCHES];
+    bool seen[BATCHES] = {false};
+    start();
+    for (int i = 0; i < BATCHES; i++) {
+        fds[i] = rig_connect(&rig);
+        ids[i] = rig_send(&rig, fds[i], PRODUCE, 9, rig_produce_request(&rig, SLOW, "value", 1));
+    }
+    for (int i = 0; i < BATCHES; i++) {
+        const struct produce_response *out = rig_receive(&rig, fds[i], PRODUCE, 9, ids[i]);
+        int64_t offset = out->responses[0].partition_responses[0].base_offset;
+        assert_in_range(offset, 0, BATCHES - 1);
+        assert_false(seen[offset]);
+        seen[offset] = true;
+        close(fds[i]);
+    }
+    stop();
+}
+
 static void test_client_goes_away_meanwhile(void **state)
 {
     (void)state;
@@ -135,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_both_kinds_in_one_request),
         cmocka_unit_test(test_refused_after_all),
+        cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_client_goes_away_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ struct parked {
     struct mailbox_item item;
     struct echo_server *s;
     struct loop *loop;
+    char tag;
     uint8_t *bytes;
     size_t total;
     struct answer_file file;
@@ -25,7 +26,7 @@ struct parked {
 
 static char tag_of(const struct exchange *x)
 {
-    return x->frame_len > 1 ? (char)x->frame[1] : '?';
+    return ((const struct parked *)x)->tag;
 }
 
 static void event_note(struct echo_server *s, char kind, const struct exchange *x)
@@ -84,6 +85,7 @@ static void on_frame(void *ctx, struct exchange *x)
 {
     struct echo_server *s = ctx;
     struct parked *p = (struct parked *)x;
+    p->tag = x->frame_len > 1 ? (char)x->frame[1] : '?';
     mutex_lock(&s->mu);
     s->frames++;
     if (s->outstanding > s->max_outstanding) {
@@ -241,6 +243,7 @@ void echo_init(struct echo_server *s)
         .on_done = on_done,
         .ctx = s,
     };
+    s->intake_options = (struct intake_options){.max_bytes = -1, .max_queued = INT32_MAX};
     s->options = (struct listener_options){
         .name = "ECHO",
         .host = "127.0.0.1",
@@ -259,6 +262,8 @@ void echo_init(struct echo_server *s)
 
 void echo_start(struct echo_server *s)
 {
+    assert_int_equal(intake_new(&s->intake_options, &s->intake), ERR_OK);
+    s->options.intake = s->intake;
     assert_int_equal(listener_open(&s->options, &s->listener), ERR_OK);
     listener_start(s->listener);
 }
@@ -276,6 +281,7 @@ void echo_release_all(struct echo_server *s)
         loop_stop(s->loops[i]);
         loop_free(s->loops[i]);
     }
+    intake_free(s->intake);
     cond_destroy(&s->changed);
     mutex_destroy(&s->mu);
 }

@@ -23,6 +23,8 @@ struct echo_server {
     struct conn_handler handler;
     struct loop *loops[ECHO_LOOPS];
     struct conn_limits *limits;
+    struct intake_options intake_options; // may be changed before echo_start
+    struct intake *intake;
     struct listener *listener;
     size_t big_bytes;
     int file_fd;

@@ -138,6 +138,107 @@ static void test_in_flight_bound(void **state)
     echo_release_all(&s);
 }
 
+// A frame of this kind and tag with so many bytes in all.
+static void long_send(int fd, const char *kind_and_tag, size_t len)
+{
+    uint8_t *frame = calloc(1, 4 + len);
+    assert_non_null(frame);
+    store_be32(frame, (uint32_t)len);
+    memcpy(frame + 4, kind_and_tag, 2);
+    client_write(fd, frame, 4 + len);
+    free(frame);
+}
+
+static void long_expect(int fd, char tag, size_t len)
+{
+    uint8_t *frame = malloc(4 + len);
+    assert_non_null(frame);
+    client_read(fd, frame, 4 + len);
+    assert_int_equal(load_be32(frame), len);
+    assert_int_equal(frame[5], tag);
+    free(frame);
+}
+
+static void test_frame_bytes_bound(void **state)
+{
+    (void)state;
+    const size_t len = CONN_MAX_FRAME_BYTES / 2 + 1;
+    struct echo_server s;
+    echo_init(&s);
+    echo_start(&s);
+    int fd = client_connect(&s);
+    long_send(fd, "o1", len);
+    long_send(fd, "o2", len); // both together are too many
+    client_send(fd, "o3");
+    echo_await_parked(&s, 1);
+    assert_int_equal(s.frames, 1);
+    echo_release(&s, '1');
+    long_expect(fd, '1', len);
+    echo_await_parked(&s, 2); // a small one fits beside a large one
+    echo_release(&s, '2');
+    echo_release(&s, '3');
+    long_expect(fd, '2', len);
+    client_expect(fd, "o3");
+    close(fd);
+    echo_release_all(&s);
+}
+
+// Bytes of all connections together: who comes later waits until there is room, and is woken then, on whatever loop.
+static void test_intake_of_all_connections(void **state)
+{
+    (void)state;
+    struct echo_server s;
+    const uint8_t announced[4] = {0, 0, 0, 200};
+    echo_init(&s);
+    s.intake_options.max_bytes = 100;
+    echo_start(&s);
+    int first = client_connect(&s), second = client_connect(&s), third = client_connect(&s);
+    long_send(first, "w1", 100);
+    echo_await_parked(&s, 1);
+    client_send(second, "e2");
+    client_send(third, "e3");
+    assert_int_equal(s.frames, 1);
+    echo_release(&s, '1');
+    long_expect(first, '1', 100);
+    client_expect(second, "e2");
+    client_expect(third, "e3");
+    client_write(first, announced, 4); // counts from here on
+    client_write(second, announced, 4);
+    client_reset(first); // and does not any more
+    uint8_t rest[200] = {'e', '4'};
+    client_write(second, rest, sizeof rest);
+    long_expect(second, '4', sizeof rest);
+    client_send(third, "e5");
+    client_expect(third, "e5");
+    close(second);
+    close(third);
+    echo_release_all(&s);
+}
+
+// A peer that does not read its answers keeps no room from others.
+static void test_slow_readers_leave_the_intake(void **state)
+{
+    (void)state;
+    struct echo_server s;
+    echo_init(&s);
+    s.big_bytes = 32 * 1024 * 1024;
+    s.intake_options.max_bytes = 2;
+    s.options.send_buffer_bytes = 64 * 1024;
+    echo_start(&s);
+    int slow = client_connect(&s), other = client_connect(&s);
+    client_send(slow, "b1");
+    echo_await_frames(&s, 1);
+    for (int i = 0; i < 10; i++) {
+        client_send(other, "e2");
+        client_expect(other, "e2");
+    }
+    echo_await_done(&s, 10);
+    assert_int_equal(s.done, 10); // without the answer that nobody reads
+    client_reset(slow);
+    close(other);
+    echo_release_all(&s);
+}
+
 static void big_expect(int fd, size_t len)
 {
     uint8_t *buf = malloc(4 + len);
@@ -433,6 +534,9 @@ int main(void)
         cmocka_unit_test(test_next_frame_waits_its_turn),
         cmocka_unit_test(test_overtaking),
         cmocka_unit_test(test_in_flight_bound),
+        cmocka_unit_test(test_frame_bytes_bound),
+        cmocka_unit_test(test_intake_of_all_connections),
+        cmocka_unit_test(test_slow_readers_leave_the_intake),
         cmocka_unit_test(test_output_bound),
         cmocka_unit_test(test_large_frame),
         cmocka_unit_test(test_sizes_refused),

@@ -8,6 +8,15 @@
 #include "base/tests/cmocka_all.h"
 #include <stdlib.h>
 
+static void begin_if_due(struct input *in)
+{
+    if (input_has_size(in)) {
+        assert_int_equal(input_check(in), ERR_OK);
+        assert_int_equal(input_begin(in), ERR_OK);
+        assert_false(input_has_size(in));
+    }
+}
+
 static void test_every_cut(void **state)
 {
     (void)state;
@@ -22,6 +31,7 @@ static void test_every_cut(void **state)
             assert_int_equal(input_feed(&in, stream + at, len, &used), ERR_OK);
             assert_true(used > 0 && used <= len);
             at += used;
+            begin_if_due(&in);
             if (input_is_whole(&in)) {
                 size_t frame_len;
                 uint8_t *frame = input_take(&in, &frame_len);
@@ -42,8 +52,14 @@ static void size_check(int32_t size, enum err expected)
     size_t used;
     input_init(&in, 100);
     store_be32(head, (uint32_t)size);
-    assert_int_equal(input_feed(&in, head, 4, &used), expected);
+    assert_int_equal(input_feed(&in, head, 3, &used), ERR_OK);
+    assert_false(input_has_size(&in));
+    assert_int_equal(input_feed(&in, head + 3, 1, &used), ERR_OK);
+    assert_true(input_has_size(&in));
     assert_int_equal(input_size(&in), size);
+    assert_int_equal(input_check(&in), expected);
+    assert_int_equal(input_feed(&in, head, 4, &used), ERR_OK); // nothing is taken until it has begun
+    assert_int_equal(used, 0);
     input_release(&in);
 }
 
@@ -72,6 +88,7 @@ static void test_large_frame_grows_with_its_bytes(void **state)
     assert_int_equal(room_len, 0);
     store_be32(head, (uint32_t)len);
     assert_int_equal(input_feed(&in, head, 4, &used), ERR_OK);
+    begin_if_due(&in);
     assert_int_equal(in.cap, INPUT_FIRST_BYTES);
     for (size_t got = 0; got < len; got += room_len, calls++) {
         assert_int_equal(input_room(&in, &room, &room_len), ERR_OK);
@@ -107,7 +124,10 @@ static void test_feed_across_growth(void **state)
     size_t used, frame_len;
     input_init(&in, INT32_MAX);
     assert_int_equal(input_feed(&in, stream, 4 + len + 1, &used), ERR_OK);
-    assert_int_equal(used, 4 + len); // not a byte of the next frame
+    assert_int_equal(used, 4); // the size alone
+    begin_if_due(&in);
+    assert_int_equal(input_feed(&in, stream + 4, len + 1, &used), ERR_OK);
+    assert_int_equal(used, len); // not a byte of the next frame
     uint8_t *frame = input_take(&in, &frame_len);
     assert_memory_equal(frame, stream + 4, len);
     free(frame);
