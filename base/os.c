@@ -11,10 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+enum {
+    NR_CACHESTAT = 451, // on every architecture; older headers lack it
+    MINCORE_PAGES = 4096,
+};
 
 static int64_t real_wall_ms(const struct os *os)
 {
@@ -111,6 +118,56 @@ static int real_rmdir(const struct os *os, const char *path)
     return rmdir(path);
 }
 
+// cachestat(2), Linux 6.5 and later. -1: the system has no such call.
+static int64_t cached_pages(int fd, int64_t position, size_t len)
+{
+    struct {
+        uint64_t off;
+        uint64_t len;
+    } range = {(uint64_t)position, len};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } stat;
+    return syscall(NR_CACHESTAT, fd, &range, &stat, 0) == 0 ? (int64_t)stat.cached : -1;
+}
+
+// The same by a mapping, for older systems.
+static bool mapped_pages_resident(int fd, int64_t begin, size_t len)
+{
+    unsigned char resident[MINCORE_PAGES];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    bool all = true;
+    for (size_t at = 0; all && at < len; at += MINCORE_PAGES * page) {
+        size_t n = len - at < MINCORE_PAGES * page ? len - at : MINCORE_PAGES * page;
+        void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, (off_t)begin + (off_t)at);
+        if (p == MAP_FAILED) {
+            return true;
+        }
+        if (mincore(p, n, resident) == 0) {
+            for (size_t i = 0; all && i < (n + page - 1) / page; i++) {
+                all = (resident[i] & 1) != 0;
+            }
+        }
+        munmap(p, n);
+    }
+    return all;
+}
+
+static bool real_is_cached(const struct os *os, int fd, int64_t position, size_t len)
+{
+    (void)os;
+    int64_t page = sysconf(_SC_PAGESIZE);
+    int64_t begin = position / page * page;
+    if (len == 0) {
+        return true;
+    }
+    int64_t cached = cached_pages(fd, position, len);
+    if (cached < 0) {
+        return mapped_pages_resident(fd, begin, (size_t)(position - begin) + len);
+    }
+    return cached >= (position + (int64_t)len - 1) / page - position / page + 1;
+}
+
 const struct os *os_real(void)
 {
     static const struct os real = {
@@ -127,6 +184,7 @@ const struct os *os_real(void)
         .unlink = real_unlink,
         .mkdir = real_mkdir,
         .rmdir = real_rmdir,
+        .is_cached = real_is_cached,
     };
     return &real;
 }

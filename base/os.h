@@ -29,6 +29,8 @@ struct os {
     int (*unlink)(const struct os *os, const char *path);
     int (*mkdir)(const struct os *os, const char *path, mode_t mode);
     int (*rmdir)(const struct os *os, const char *path);
+    // Whether these bytes of a file lie in memory, so that reading them waits for no disk; also where nobody can tell.
+    bool (*is_cached)(const struct os *os, int fd, int64_t position, size_t len);
     void *ctx; // of a test's replacement
 };
 

@@ -9,6 +9,8 @@
 
 #include "base/assert.h"
 
+#define WARM_PIECE_BYTES ((size_t)256 << 10)
+
 enum err log_file_open(const struct os *os, const char *path, int flags, int64_t base_offset, struct log_file **out)
 {
     struct log_file *f = malloc(sizeof *f);
@@ -47,6 +49,23 @@ void log_file_unref(struct log_file *f)
 int log_file_fd(const struct log_file *f)
 {
     return f->fd;
+}
+
+bool log_file_is_warm(const struct os *os, const struct log_file *f, int64_t position, size_t len)
+{
+    return os->is_cached(os, f->fd, position, len);
+}
+
+void log_file_warm(const struct os *os, const struct log_file *f, int64_t position, size_t len)
+{
+    uint8_t *unused = malloc(WARM_PIECE_BYTES);
+    for (size_t at = 0; unused != NULL && at < len; at += WARM_PIECE_BYTES) {
+        size_t n = len - at < WARM_PIECE_BYTES ? len - at : WARM_PIECE_BYTES;
+        if (os_pread_full(os, f->fd, unused, n, position + (int64_t)at) != ERR_OK) {
+            break;
+        }
+    }
+    free(unused);
 }
 
 enum err file_sync(const struct os *os, const char *path)

@@ -281,6 +281,10 @@ struct log_file;
 void log_file_ref(struct log_file *f);   // [any]
 void log_file_unref(struct log_file *f); // [any] the last one closes the descriptor
 int log_file_fd(const struct log_file *f);
+// The bytes can be sent without waiting for a disk.
+bool log_file_is_warm(const struct os *os, const struct log_file *f, int64_t position, size_t len); // [any]
+// Reads them, so that they can. Those that cannot be read are left to whoever sends them.
+void log_file_warm(const struct os *os, const struct log_file *f, int64_t position, size_t len); // [any] [disk]
 
 struct log_read {
     // in
@@ -293,6 +297,7 @@ struct log_read {
     int64_t position;
     size_t len;
     bool is_older_segment; // the bytes are not in the newest segment
+    bool is_recent;        // they were written a moment ago
 };
 
 // Finds bytes without touching them. offset == end or at/after max_offset: ERR_OK and nothing. Below the log start or

@@ -128,6 +128,7 @@ static enum err view_read(struct segment_view *v, struct log_read *r)
         r->file = v->file;
         v->file = NULL;
         r->is_older_segment = v->next_base != INT64_MAX;
+        r->is_recent = v->first.segment_base >= 0;
     }
     return ERR_OK;
 }
@@ -195,6 +196,7 @@ enum err log_read(struct log *l, struct log_read *r)
         r->position = 0;
         r->len = 0;
         r->is_older_segment = false;
+        r->is_recent = false;
         err = read_try(l, r, &stale);
     }
     if (err == ERR_CORRUPT || err == ERR_TRUNCATED) {

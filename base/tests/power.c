@@ -309,6 +309,12 @@ static ssize_t power_pread(const struct os *os, int fd, void *buf, size_t len, i
     return p->real->pread(p->real, fd, buf, len, position);
 }
 
+static bool power_is_cached(const struct os *os, int fd, int64_t position, size_t len)
+{
+    const struct power *p = os->ctx;
+    return p->real->is_cached(p->real, fd, position, len);
+}
+
 void power_init(struct power *p, const struct os *real, const char *root)
 {
     *p = (struct power){.real = real, .root = root};
@@ -326,6 +332,7 @@ void power_init(struct power *p, const struct os *real, const char *root)
         .unlink = power_unlink,
         .mkdir = power_mkdir,
         .rmdir = power_rmdir,
+        .is_cached = power_is_cached,
         .ctx = p,
     };
     node_put(&p->tree, node_new(true));

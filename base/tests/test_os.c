@@ -203,9 +203,34 @@ static void test_fsync_dir(void **state)
     assert_int_equal(os_fsync_dir(&t.os, *state), ERR_IO);
 }
 
+// What was written or read is in memory; what the system was told to forget may or may not be.
+static void test_is_cached(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    char path[TEST_PATH_MAX_BYTES];
+    const size_t len = 300000;
+    uint8_t *data = calloc(1, len);
+    const struct os *os = os_real();
+    test_path(path, dir, "file");
+    assert_int_equal(os_replace_file(os, path, data, len), ERR_OK);
+    int fd = os->open(os, path, O_RDWR, 0);
+    assert_true(fd >= 0);
+    assert_true(os->is_cached(os, fd, 0, len));
+    assert_true(os->is_cached(os, fd, 4095, 2));
+    assert_true(os->is_cached(os, fd, 5000, 0));
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    assert_int_equal(os_pread_full(os, fd, data, 100000, 100000), ERR_OK);
+    assert_true(os->is_cached(os, fd, 100000, 100000));
+    os->close(os, fd);
+    free(data);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_cached),
         cmocka_unit_test(test_clocks_and_chance),
         cmocka_unit_test_setup_teardown(test_full_read_and_write, dir_setup, dir_teardown),
         cmocka_unit_test_setup_teardown(test_more_pieces_than_one_call_takes, dir_setup, dir_teardown),

@@ -9,6 +9,7 @@
 #include "broker/api/errmap.h"
 #include "broker/api/fetch_convert.h"
 #include "broker/api/fetch_session.h"
+#include "broker/api/fetch_warm.h"
 #include "broker/api/key_map.h"
 
 #define FETCH_FIRST_MAGIC_1_VERSION     2
@@ -47,6 +48,9 @@ struct fetch_run {
     int64_t min_bytes;
     struct disk_job *conversion; // NULL when nothing is converted
     struct wait_link conversion_link;
+    struct disk_job *warming; // while it is under way
+    struct wait_link warming_link;
+    bool warmed; // once is enough
 };
 
 static bool by_id(const struct request *r)
@@ -530,6 +534,38 @@ static void conversion_finish(struct request *r, struct fetch_run *run)
 }
 
 // ---------------------------------------------------------------------------------------------------------------
+// What is not in memory
+
+static bool part_is_cold(const struct request *r, const struct fetch_part *p)
+{
+    const struct log_read *read = &p->read.read;
+    return read->file != NULL && !read->is_recent &&
+           !log_file_is_warm(r->ctx->os, read->file, read->position, read->len);
+}
+
+// True: the request waits until a disk thread has read what is to be sent. Without memory for that it does not.
+static bool run_warm(struct request *r, struct fetch_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count && !run->warmed; i++) {
+        struct fetch_part *p = &run->parts[i];
+        if (!part_is_cold(r, p)) {
+            continue;
+        }
+        if (run->warming == NULL && fetch_warm_new(r->ctx->os, run->parts_count - i, &run->warming) != ERR_OK) {
+            return false;
+        }
+        fetch_warm_add(run->warming, p->read.read.file, p->read.read.position, p->read.read.len);
+    }
+    run->warmed = true;
+    if (run->warming == NULL) {
+        return false;
+    }
+    wait_arm(&r->wait, 1);
+    disk_job_start(run->warming, r->ctx->pool, &run->warming_link, &r->wait);
+    return true;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
 // The answer
 
 static void run_fill_leader(struct request *r, struct fetch_part *p)
@@ -634,6 +670,11 @@ static bool run_fill_topics(struct request *r, struct fetch_run *run)
 
 static void run_release(struct request *r, struct fetch_run *run)
 {
+    if (run->warming != NULL) {
+        disk_job_unlink(run->warming, &run->warming_link);
+        disk_job_unref(run->warming);
+        run->warming = NULL;
+    }
     if (run->conversion != NULL) {
         disk_job_unlink(run->conversion, &run->conversion_link);
         disk_job_unref(run->conversion);
@@ -660,11 +701,18 @@ static enum api_step run_answer(struct request *r, struct fetch_run *run)
     return ok ? API_DONE : API_CLOSE;
 }
 
-// Everything is read: what the version does not know is converted, then the answer is made.
+// Everything is found: what is not in memory is read, what the version does not know is converted, then the answer is
+// made.
 static enum api_step run_finish(struct request *r, struct fetch_run *run)
 {
+    if (!wait_disarm(&r->wait)) {
+        r->deadline_ms = REQUEST_NO_DEADLINE;
+        return API_WAIT; // its deadline was faster than the wake that is on its way, and it may have to wait once more
+    }
     if (r->version >= FETCH_FIRST_UNCONVERTED_VERSION) {
-        return run_answer(r, run);
+        bool waits = run_warm(r, run);
+        r->deadline_ms = waits ? REQUEST_NO_DEADLINE : r->deadline_ms;
+        return waits ? API_WAIT : run_answer(r, run);
     }
     run_check_formats(r, run);
     if (conversion_collect(r, run) != ERR_OK) {
@@ -740,6 +788,15 @@ enum api_step api_fetch(struct request *r)
         return fetch_first_run(r);
     }
     struct fetch_run *run = r->state;
+    if (run->warming != NULL) {
+        if (!disk_job_done(run->warming)) {
+            return API_WAIT; // cut short because the broker stops, but it is read already
+        }
+        disk_job_unlink(run->warming, &run->warming_link);
+        disk_job_unref(run->warming);
+        run->warming = NULL;
+        return run_answer(r, run);
+    }
     if (run->conversion != NULL) {
         if (!disk_job_done(run->conversion)) {
             return API_WAIT; // cut short because the broker stops, but it has been read already

@@ -6,6 +6,7 @@
 
 #include "base/tests/cmocka_all.h"
 #include <dirent.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -186,6 +187,61 @@ static const struct fetch_response_partition_data *fetch_old(int16_t version)
     return &out->responses[0].partitions[0];
 }
 
+// An operating system whose files are never in memory, and that counts how often they are read.
+static atomic_int cold_reads;
+
+static bool never_cached(const struct os *os, int file, int64_t position, size_t len)
+{
+    (void)os;
+    (void)file;
+    (void)position;
+    (void)len;
+    return false;
+}
+
+static ssize_t counted_pread(const struct os *os, int file, void *buf, size_t len, int64_t position)
+{
+    (void)os;
+    atomic_fetch_add(&cold_reads, 1);
+    return os_real()->pread(os_real(), file, buf, len, position);
+}
+
+// What is not in memory is read by a disk thread and then sent; what was just written is not asked for at all.
+static void test_cold_records(void **state)
+{
+    (void)state;
+    enum {
+        RECORDS = 40 // more than the log remembers the places of
+    };
+    struct os cold = *os_real();
+    cold.is_cached = never_cached;
+    cold.pread = counted_pread;
+    api_rig_open_on(&rig, &cold);
+    fd = rig_connect(&rig);
+    rig_create_topic(&rig, fd, "t", 1);
+    for (int i = 0; i < RECORDS; i++) {
+        produce("t", "value");
+    }
+    atomic_store(&cold_reads, 0);
+    const struct fetch_response_partition_data *p =
+        &fetch(12, rig_fetch_request(&rig, "t", RECORDS - 1, 0))->responses[0].partitions[0];
+    assert_memory_equal(p->records.data + p->records.len - 6, "value", 5);
+    assert_int_equal(atomic_load(&cold_reads), 0);
+    p = &fetch(12, rig_fetch_request(&rig, "t", 0, 0))->responses[0].partitions[0];
+    assert_memory_equal(p->records.data + p->records.len - 6, "value", 5);
+    assert_in_range(atomic_load(&cold_reads), 1, 2);
+    for (int i = 0; i < 20; i++) { // nobody is there any more when it has been read
+        int other = rig_connect(&rig);
+        rig_send(&rig, other, FETCH, 12, rig_fetch_request(&rig, "t", 0, 0));
+        close(other);
+    }
+    assert_int_equal(fetch(12, rig_fetch_request(&rig, "t", 0, 0))->error_code, KAFKA_ERROR_NONE);
+    topic_delete(&rig, fd, "t");
+    while (open_files("/t-0") > 0) { // until the last of them has gone
+    }
+    stop();
+}
+
 // What happens when a topic is deleted and created again between a request's picture of the cluster and its lookup of
 // the partition: here the picture stays as it is for good.
 static void topic_replace(const char *topic)
@@ -288,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_no_down_conversion),
         cmocka_unit_test(test_zstd_topics),
         cmocka_unit_test(test_another_topic_of_the_same_name),
+        cmocka_unit_test(test_cold_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
