@@ -224,6 +224,24 @@ void echo_await_done(struct echo_server *s, int n)
     await(s, &s->done, n);
 }
 
+static int locked_read(struct echo_server *s, const int *count)
+{
+    mutex_lock(&s->mu);
+    int n = *count;
+    mutex_unlock(&s->mu);
+    return n;
+}
+
+int echo_frames(struct echo_server *s)
+{
+    return locked_read(s, &s->frames);
+}
+
+int echo_done(struct echo_server *s)
+{
+    return locked_read(s, &s->done);
+}
+
 void echo_init(struct echo_server *s)
 {
     *s = (struct echo_server){.file_fd = -1};

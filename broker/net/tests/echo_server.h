@@ -53,6 +53,10 @@ void echo_await_frames(struct echo_server *s, int n);
 void echo_await_aborted(struct echo_server *s, int n);
 void echo_await_done(struct echo_server *s, int n);
 
+// How many frames have come, and how many exchanges are done, by now.
+int echo_frames(struct echo_server *s);
+int echo_done(struct echo_server *s);
+
 int client_connect(const struct echo_server *s);
 void client_connect_with(const struct echo_server *s, int fd);
 void client_send(int fd, const char *payload); // as one frame

@@ -99,7 +99,7 @@ static void test_limit_of_all(void **state)
     client_send(second, "e2"); // waits in the queue of the listener
     client_send(first, "e3");  // which the others do not notice
     client_expect(first, "e3");
-    assert_int_equal(s.frames, 2);
+    assert_int_equal(echo_frames(&s), 2);
     close(first);
     client_expect(second, "e2");
     int third = client_connect(&s);
