@@ -19,6 +19,8 @@ enum {
     START_PATIENCE_S = 3, // for the end of a start that is told to stop
 };
 
+#define START_OVER_SIGNAL SIGUSR1
+
 struct command_line {
     const char *file; // NULL = laptop defaults
     const char **overrides;
@@ -214,28 +216,41 @@ static void ready_print(const struct broker *b, const struct broker_config *conf
 
 // A start may take long: a ZooKeeper that does not answer, many logs to be recovered. Told to stop meanwhile, the
 // broker is given a moment to come up and stop cleanly; else it ends as if it were killed, which it is made for.
+// The guard is not cancelled but told by a signal to its thread alone, so that it returns from its frames.
 struct start_guard {
     pthread_t thread;
     bool runs;
-    sigset_t *stop;
+    const sigset_t *stop;
+    sigset_t over;   // START_OVER_SIGNAL, by which the guard ends
     atomic_int told; // the signal that came, 0 = none
 };
 
 static void *start_guard_run(void *arg)
 {
     struct start_guard *g = arg;
+    const struct timespec patience = {.tv_sec = START_PATIENCE_S};
+    sigset_t wanted;
     int number = 0;
-    while (sigwait(g->stop, &number) != 0) {
+    sigorset(&wanted, g->stop, &g->over);
+    while (sigwait(&wanted, &number) != 0) {
+    }
+    if (number == START_OVER_SIGNAL) {
+        return NULL;
     }
     atomic_store(&g->told, number);
-    sleep(START_PATIENCE_S);
+    if (sigtimedwait(&g->over, NULL, &patience) == START_OVER_SIGNAL) {
+        return NULL;
+    }
     log_error("main", "stopped before it was ready");
     _exit(EXIT_FAILURE);
 }
 
-static void start_guard_begin(struct start_guard *g, sigset_t *stop)
+static void start_guard_begin(struct start_guard *g, const sigset_t *stop)
 {
     *g = (struct start_guard){.stop = stop};
+    sigemptyset(&g->over);
+    sigaddset(&g->over, START_OVER_SIGNAL);
+    pthread_sigmask(SIG_BLOCK, &g->over, NULL); // the guard inherits it
     g->runs = pthread_create(&g->thread, NULL, start_guard_run, g) == 0;
 }
 
@@ -243,9 +258,10 @@ static void start_guard_begin(struct start_guard *g, sigset_t *stop)
 static int start_guard_end(struct start_guard *g)
 {
     if (g->runs) {
-        pthread_cancel(g->thread); // in sigwait, or in its sleep
+        pthread_kill(g->thread, START_OVER_SIGNAL);
         pthread_join(g->thread, NULL);
     }
+    pthread_sigmask(SIG_UNBLOCK, &g->over, NULL);
     return atomic_load(&g->told);
 }
 
