@@ -153,13 +153,24 @@ static enum api_step commit_answer(struct request *r, const struct group_answer 
     return API_DONE;
 }
 
+// When offsets with a retention time of their own expire; -1: as the broker's configuration says. A time that ends
+// after all time there is never ends.
+static int64_t commit_expires_ms(const struct request *r)
+{
+    int64_t retention_ms = ((const struct offset_commit_request *)r->in)->retention_time_ms;
+    int64_t expires_ms;
+    if (retention_ms == -1) {
+        return -1;
+    }
+    return __builtin_add_overflow(os_wall_ms(r->ctx->os), retention_ms, &expires_ms) ? INT64_MAX : expires_ms;
+}
+
 static bool commit_event(struct request *r, int32_t count, struct group_event *e)
 {
     const struct offset_commit_request *in = r->in;
     const struct offset_commit_response *out = r->out;
     struct group_commit_partition *list = arena_array(&r->arena, (size_t)count, sizeof *list);
-    bool expires = in->retention_time_ms != -1;
-    int64_t expire_ms = expires ? os_wall_ms(r->ctx->os) + in->retention_time_ms : -1;
+    int64_t expires_ms = commit_expires_ms(r);
     int32_t n = 0;
     for (int32_t i = 0; list != NULL && i < in->topics_count; i++) {
         for (int32_t k = 0; k < in->topics[i].partitions_count; k++) {
@@ -171,7 +182,7 @@ static bool commit_event(struct request *r, int32_t count, struct group_event *e
                                                             .leader_epoch = p->committed_leader_epoch,
                                                             .metadata = p->committed_metadata,
                                                             .commit_timestamp_ms = p->commit_timestamp,
-                                                            .expire_timestamp_ms = expire_ms};
+                                                            .expire_timestamp_ms = expires_ms};
             }
         }
     }

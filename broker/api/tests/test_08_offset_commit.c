@@ -119,12 +119,43 @@ static void test_too_large(void **state)
     group_client_close(&c);
 }
 
+// Retention times at the ends of their type (the undefined-behaviour sanitizer watches the sum).
+static void test_retention_without_end(void **state)
+{
+    (void)state;
+    static const int64_t times[] = {INT64_MAX, INT64_MIN, 0, 1};
+    struct group_client c;
+    struct offset_commit_request in;
+    struct offset_commit_request_offset_commit_request_topic topic;
+    struct offset_commit_request_offset_commit_request_partition partition;
+    group_client_open(&c);
+    offset_commit_request_init(&in);
+    offset_commit_request_offset_commit_request_topic_init(&topic);
+    offset_commit_request_offset_commit_request_partition_init(&partition);
+    partition.committed_metadata = slice_str("");
+    topic.name = slice_str(GROUP_TOPIC);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    in.group_id = slice_str("g");
+    in.topics = &topic;
+    in.topics_count = 1;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        in.retention_time_ms = times[i];
+        partition.committed_offset = (int64_t)i;
+        const struct offset_commit_response *out = rig_call(&c.rig, c.fd, OFFSET_COMMIT, 2, &in);
+        assert_int_equal(out->topics[0].partitions[0].error_code, KAFKA_ERROR_NONE);
+        assert_int_equal(group_offset_of(&c, "g"), i);
+    }
+    group_client_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_retention_without_end),
     };
     return cmocka_run_group_tests_name("api/08_offset_commit", tests, NULL, NULL);
 }
