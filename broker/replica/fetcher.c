@@ -143,6 +143,9 @@ static void row_append(struct fetcher *f, struct followed *row, const struct fet
         row_refresh(row);
     } else if (err == ERR_FENCED_EPOCH || err == ERR_FAILED) {
         row_failed(row, "replication", err);
+    } else if (err == ERR_NO_SPACE) { // the directory has said so; tried again until there is room
+        row_refresh(row);
+        follower_delay(&row->follower, fetcher_now(f));
     } else {
         log_warn("replica", "%s-%d: what broker %d gave at offset %" PRId64 " cannot be appended: %s", row->topic->name,
                  (int)row->index, (int)f->options.leader_id, row->end_offset, err_text(err));

@@ -52,7 +52,7 @@ static enum err move_create(struct partition *p, struct log_dir *to)
     if (err == ERR_OK) {
         future_put(p, future);
         log_info("replica", "%s-%d: moving to %s", p->topic, (int)p->index, log_dir_path(to));
-    } else if (err == ERR_IO || err == ERR_NO_SPACE || err == ERR_NOT_FOUND) {
+    } else if (err == ERR_IO || err == ERR_NOT_FOUND) {
         log_dir_fail(to, err, p->topic, "making the copy of a partition");
         err = ERR_FAILED;
     }
@@ -284,7 +284,7 @@ static enum err swap(struct partition *p, bool *done)
 
 static enum move_step move_trouble(struct partition *p, enum err err)
 {
-    if (err == ERR_AGAIN || err == ERR_NO_MEMORY) {
+    if (err == ERR_AGAIN || err == ERR_NO_MEMORY || err == ERR_NO_SPACE) {
         return MOVE_PAUSE;
     }
     if (err != ERR_FAILED) { // a directory that has failed has said so

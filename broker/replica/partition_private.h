@@ -52,7 +52,7 @@ bool partition_move_claim(struct partition *p);
 
 enum move_step {
     MOVE_MORE,  // something was copied
-    MOVE_PAUSE, // no memory or descriptor free: later
+    MOVE_PAUSE, // no room, memory or descriptor free: later
     MOVE_ENDED, // done, given up, or in trouble that was told
 };
 // Copies some of what the copy lacks, and puts the copy in the log's place when it lacks nothing.
