@@ -482,7 +482,7 @@ static enum api_step produce_first_run(struct request *r)
         run_release(run);
         return API_CLOSE;
     }
-    r->deadline_ms = REQUEST_NO_DEADLINE;
+    request_await_thread(r);
     return API_WAIT;
 }
 

@@ -562,6 +562,7 @@ static bool run_warm(struct request *r, struct fetch_run *run)
     }
     wait_arm(&r->wait, 1);
     disk_job_start(run->warming, r->ctx->pool, &run->warming_link, &r->wait);
+    request_await_thread(r);
     return true;
 }
 
@@ -710,9 +711,7 @@ static enum api_step run_finish(struct request *r, struct fetch_run *run)
         return API_WAIT; // its deadline was faster than the wake that is on its way, and it may have to wait once more
     }
     if (r->version >= FETCH_FIRST_UNCONVERTED_VERSION) {
-        bool waits = run_warm(r, run);
-        r->deadline_ms = waits ? REQUEST_NO_DEADLINE : r->deadline_ms;
-        return waits ? API_WAIT : run_answer(r, run);
+        return run_warm(r, run) ? API_WAIT : run_answer(r, run);
     }
     run_check_formats(r, run);
     if (conversion_collect(r, run) != ERR_OK) {
@@ -724,7 +723,7 @@ static enum api_step run_finish(struct request *r, struct fetch_run *run)
     }
     wait_arm(&r->wait, 1);
     disk_job_start(run->conversion, r->ctx->pool, &run->conversion_link, &r->wait);
-    r->deadline_ms = REQUEST_NO_DEADLINE;
+    request_await_thread(r);
     return API_WAIT;
 }
 

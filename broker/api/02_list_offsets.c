@@ -266,7 +266,7 @@ static enum api_step list_offsets_first_run(struct request *r)
     }
     wait_arm(&r->wait, 1);
     disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    r->deadline_ms = REQUEST_NO_DEADLINE;
+    request_await_thread(r);
     return API_WAIT;
 }
 

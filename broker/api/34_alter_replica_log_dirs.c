@@ -208,6 +208,6 @@ enum api_step api_alter_replica_log_dirs(struct request *r)
     }
     wait_arm(&r->wait, 1);
     disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    r->deadline_ms = REQUEST_NO_DEADLINE;
+    request_await_thread(r);
     return API_WAIT;
 }

@@ -173,6 +173,6 @@ enum api_step api_describe_log_dirs(struct request *r)
     r->state = wait;
     wait_arm(&r->wait, 1);
     disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    r->deadline_ms = REQUEST_NO_DEADLINE;
+    request_await_thread(r);
     return API_WAIT;
 }

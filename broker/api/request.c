@@ -208,8 +208,10 @@ static void run_wait(struct request *r)
 {
     r->waiting = true;
     deadline_set(r);
-    if (r->deadline_ms == REQUEST_NO_DEADLINE) {
-        exchange_queue(&r->x); // another thread works for it
+    if (r->awaits_thread) {
+        exchange_queue(&r->x);
+    } else {
+        exchange_await_others(&r->x);
     }
     if (r->overtakable) {
         exchange_allow_next(&r->x); // r may be gone afterwards: what comes next may end the connection
@@ -219,6 +221,7 @@ static void run_wait(struct request *r)
 static void request_run(struct request *r)
 {
     r->waiting = false;
+    r->awaits_thread = false;
     exchange_unqueue(&r->x);
     if (++r->runs > REQUEST_MAX_RUNS) {
         r->expired = true; // woken again and again for nothing: it answers with what it has

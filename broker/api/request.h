@@ -105,8 +105,9 @@ struct request {
     int64_t deadline_ms; // on the loop's monotonic clock; REQUEST_NO_DEADLINE
     int32_t runs;        // 1 on the first run
     bool expired;
-    bool overtakable; // set before API_WAIT: its effects are over, later requests of the connection may run meanwhile
-    void *state;      // of the handler, in the arena
+    bool overtakable;   // set before API_WAIT: its effects are over, later requests of the connection may run meanwhile
+    bool awaits_thread; // request_await_thread
+    void *state;        // of the handler, in the arena
     // Set by a handler whose answer lies in memory or files of its own: called once, when the request ends. NULL:
     // nothing.
     void (*release)(struct request *r);
@@ -126,6 +127,13 @@ struct request {
 static inline struct loop *request_loop(const struct request *r)
 {
     return conn_loop(r->x.conn);
+}
+// Before API_WAIT: a disk thread works for the request, which waits for nothing else. It counts against
+// queued.max.requests meanwhile.
+static inline void request_await_thread(struct request *r)
+{
+    r->awaits_thread = true;
+    r->deadline_ms = REQUEST_NO_DEADLINE;
 }
 void request_refresh_metadata(struct request *r);
 // The name of the listener the request came in on.

@@ -77,12 +77,18 @@ static void conn_progress(struct conn *c);
 
 // ---- exchanges ----
 
+static void intake_leave(struct exchange *x)
+{
+    intake_end(x->intake, x->intake_bytes);
+    x->intake_bytes = 0;
+}
+
 static void frame_release(struct exchange *x)
 {
     free(x->frame);
     x->frame = NULL;
-    intake_end(x->intake, x->frame_len);
     x->frame_len = 0;
+    intake_leave(x);
 }
 
 static void exchange_free(struct exchange *x)
@@ -131,6 +137,11 @@ void exchange_close(struct exchange *x)
     x->close = true;
     x->conn->ended = true;
     exchange_end(x);
+}
+
+void exchange_await_others(struct exchange *x)
+{
+    intake_leave(x);
 }
 
 void exchange_queue(struct exchange *x)
@@ -188,7 +199,8 @@ static void frame_give_out(struct conn *c)
     x->intake = c->shard->intake;
     x->frame = input_take(&c->in, &x->frame_len);
     c->frame_bytes += x->frame_len;
-    c->begun_bytes = 0; // the exchange's from here on
+    x->intake_bytes = c->begun_bytes; // the exchange's from here on
+    c->begun_bytes = 0;
     x->state = EXCHANGE_RUNNING;
     TAILQ_INSERT_TAIL(&c->exchanges, x, entry);
     c->n_exchanges++;

@@ -43,6 +43,7 @@ struct exchange {
     bool close;  // the connection ends here
     bool queued; // counted by the intake
     struct intake *intake;
+    size_t intake_bytes; // likewise
 };
 
 // What the owner of a listener gives for its connections. All functions are called on the connection's loop.
@@ -73,6 +74,8 @@ void exchange_close(struct exchange *x); // answers before it are still sent, th
 // given out.
 void exchange_queue(struct exchange *x);
 void exchange_unqueue(struct exchange *x); // nothing when it is not queued
+// x waits for what other requests may bring: it takes no room of the intake from them any more.
+void exchange_await_others(struct exchange *x);
 // Later frames of the connection may be given out while x runs.
 void exchange_allow_next(struct exchange *x);
 void exchange_release(struct exchange *x); // after on_abort only

@@ -5,8 +5,8 @@
 // frame is begun, respectively given out; the bytes wait in the sockets, and so the peers are slowed down. What has
 // begun goes on, so it comes to its end, and then those who wait are woken.
 //
-// A frame counts from when its size is known until it is answered, whether its bytes are there yet or not, as with
-// Kafka's memory pool; so one that is begun can always be finished.
+// A frame counts from when its size is known until it is answered or waits for what other requests may bring, whether
+// its bytes are there yet or not, as with Kafka's memory pool; so one that is begun can always be finished.
 #ifndef OTTLA_NET_INTAKE_H
 #define OTTLA_NET_INTAKE_H
 

@@ -147,9 +147,34 @@ static void test_connection_dies_while_parked(void **state)
     group_client_close(&c);
 }
 
+// More members wait for the others than requests may wait for a disk thread: that is something else.
+static void test_members_who_wait_hold_up_nobody(void **state)
+{
+    (void)state;
+    enum {
+        WAITING = 6
+    };
+    int fds[WAITING];
+    int32_t ids[WAITING];
+    struct group_client c;
+    group_client_open(&c);
+    struct slice first = group_settle(&c, "g", slice_str("meta"), "all");
+    for (int i = 0; i < WAITING; i++) {
+        fds[i] = rig_connect(&c.rig);
+        group_knock(&c, "g", fds[i], &ids[i]);
+    }
+    // Held up, it would come when this member is given up already.
+    assert_int_equal(group_heartbeat_error(&c, "g", 1, first), KAFKA_ERROR_REBALANCE_IN_PROGRESS);
+    for (int i = 0; i < WAITING; i++) {
+        close(fds[i]);
+    }
+    group_client_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_members_who_wait_hold_up_nobody),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_many_protocols),

@@ -103,6 +103,7 @@ static void on_frame(void *ctx, struct exchange *x)
         break;
     case 'o':
     case 'x':
+        exchange_await_others(x);
         park(s, p);
         exchange_allow_next(x);
         break;

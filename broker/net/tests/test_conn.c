@@ -202,6 +202,12 @@ static void test_intake_of_all_connections(void **state)
     long_expect(first, '1', 100);
     client_expect(second, "e2");
     client_expect(third, "e3");
+    long_send(first, "o6", 100); // waits for others, so it does not stand in their way
+    echo_await_parked(&s, 1);
+    client_send(second, "e7");
+    client_expect(second, "e7");
+    echo_release(&s, '6');
+    long_expect(first, '6', 100);
     client_write(first, announced, 4); // counts from here on
     client_write(second, announced, 4);
     client_reset(first); // and does not any more
