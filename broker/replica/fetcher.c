@@ -498,6 +498,11 @@ static void fetcher_run(struct fetcher *f)
 // ---------------------------------------------------------------------------------------------------------------
 // What the broker says
 
+static void client_id_make(struct fetcher *f)
+{
+    snprintf(f->client_id, sizeof f->client_id, "broker-%d-fetcher-%d", (int)f->options.broker_id, f->options.index);
+}
+
 enum err fetcher_new(const struct fetcher_options *o, struct fetcher **out)
 {
     struct fetcher *f = calloc(1, sizeof *f);
@@ -511,7 +516,7 @@ enum err fetcher_new(const struct fetcher_options *o, struct fetcher **out)
     if (o->settings->backoff_ms > FETCHER_RECONNECT_MS) {
         f->backoff.max_ms = o->settings->backoff_ms;
     }
-    snprintf(f->client_id, sizeof f->client_id, "broker-%d-fetcher-%d", (int)o->broker_id, o->index);
+    client_id_make(f);
     followed_init(&f->set);
     arena_init(&f->arena, FETCHER_ARENA_LIMIT);
     arena_init(&f->append, FETCHER_APPEND_LIMIT);
@@ -569,9 +574,11 @@ void fetcher_address(struct fetcher *f, const char *host, int32_t port)
     fetcher_run(f);
 }
 
-void fetcher_broker_epoch(struct fetcher *f, int64_t epoch)
+void fetcher_identify(struct fetcher *f, int32_t broker_id, int64_t broker_epoch)
 {
-    f->broker_epoch = epoch;
+    f->options.broker_id = broker_id;
+    f->broker_epoch = broker_epoch;
+    client_id_make(f);
 }
 
 // A log without any epoch says nothing about where it parts from the leader's: only what was committed is kept.

@@ -44,8 +44,8 @@ enum err fetcher_new(const struct fetcher_options *o, struct fetcher **out) WARN
 void fetcher_free(struct fetcher *f);
 // Where the leader is from now on.
 void fetcher_address(struct fetcher *f, const char *host, int32_t port);
-// This broker's epoch, which the leader is told from now on.
-void fetcher_broker_epoch(struct fetcher *f, int64_t epoch);
+// Who this broker is, which the leader is told from now on. One that does not say so reads as a consumer does.
+void fetcher_identify(struct fetcher *f, int32_t broker_id, int64_t broker_epoch);
 // The partition follows this leader in that epoch, from where its log ends. Takes over the reference.
 void fetcher_follow(struct fetcher *f, struct partition *p, int32_t leader_epoch);
 // Nothing when it does not follow it.

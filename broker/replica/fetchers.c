@@ -79,7 +79,7 @@ static struct fetcher *leader_fetcher(struct fetch_thread *t, int32_t id)
         free(l);
         return NULL;
     }
-    fetcher_broker_epoch(l->fetcher, t->broker_epoch);
+    fetcher_identify(l->fetcher, t->broker_id, t->broker_epoch);
     l->id = id;
     HASH_ADD(hh, t->leaders, id, sizeof l->id, l);
     return l->fetcher;
@@ -127,7 +127,7 @@ static void carry_out_identify(struct letter *l)
     l->thread->broker_id = l->broker_id;
     l->thread->broker_epoch = l->broker_epoch;
     HASH_ITER (hh, l->thread->leaders, leader, next) {
-        fetcher_broker_epoch(leader->fetcher, l->broker_epoch);
+        fetcher_identify(leader->fetcher, l->broker_id, l->broker_epoch);
     }
 }
 

@@ -695,6 +695,7 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
                                     .ctx = m};
     replication_init(&m->replication, &(struct fetchers_options){.os = o->os, .pool = o->pool, .settings = o->fetch},
                      o->inter_broker_listener);
+    replication_identify(&m->replication, o->broker_id, -1);
     if (pthread_rwlock_init(&m->table_lock, NULL) != 0) {
         free(m);
         return ERR_NO_MEMORY;
@@ -735,8 +736,10 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
 
 void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id)
 {
-    m->options.broker_id = broker_id;
-    replication_identify(&m->replication, broker_id, -1);
+    if (m->options.broker_id != broker_id) { // else the control loop may use it already: it is left alone
+        m->options.broker_id = broker_id;
+        replication_identify(&m->replication, broker_id, -1);
+    }
 }
 
 enum err replica_manager_start(struct replica_manager *m, struct cluster *cluster)

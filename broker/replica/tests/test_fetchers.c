@@ -93,6 +93,24 @@ static void test_copies(void **state)
     rig_close(&r);
 }
 
+// Who becomes the controller while it starts follows before it is told who it is in the cluster.
+static void test_told_later_who_it_is(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r);
+    fetchers_identify(r.fetchers, -1, -1);
+    leader_grow(&r.leader, 3);
+    rig_follow(&r, 7);
+    await_end(&r, 7, 3);
+    assert_int_equal(leader_count(&r, &r.leader.last_replica_id), -1);
+    fetchers_identify(r.fetchers, 4, 100);
+    while (leader_count(&r, &r.leader.last_replica_id) != 4) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+    }
+    rig_close(&r);
+}
+
 // What was acknowledged by nobody goes: our epoch 6 is no part of the leader's history.
 static void test_cuts_what_diverges(void **state)
 {
@@ -241,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_told_later_who_it_is),
         cmocka_unit_test(test_cuts_what_diverges),
         cmocka_unit_test(test_begins_anew_where_the_leader_does),
         cmocka_unit_test(test_a_shorter_leader),
