@@ -11,7 +11,7 @@ export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1
 
-.PHONY: help build run cluster test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat demo bench clean
+.PHONY: help build run cluster test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat chaos demo bench clean
 
 help:
 	@echo 'make run      build and start a broker on 127.0.0.1:9092, data in ./ottla-data'
@@ -25,6 +25,7 @@ help:
 	@echo 'make tsan     the same under the thread sanitizer'
 	@echo 'make fuzz     each fuzz target under libFuzzer for FUZZ_SECONDS (60)'
 	@echo 'make compat   real clients against a running broker'
+	@echo 'make chaos    CHAOS_FAULTS (200) random faults on three brokers, by CHAOS_SEED; nothing may be lost'
 	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
 	@echo 'make tidy     the advice of clang-tidy'
 	@echo 'make fmt      format all sources'
@@ -94,6 +95,10 @@ fuzz:
 compat: build
 	@tools/install-deps test
 	@OTTLA="$(CURDIR)/build/ottla" compat-tests/run
+
+chaos: build
+	@tools/install-deps test
+	@OTTLA="$(CURDIR)/build/ottla" compat-tests/run chaos
 
 # One after the other, whatever -j says: each of them uses all processors by itself.
 test:

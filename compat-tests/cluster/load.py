@@ -212,11 +212,8 @@ class Load:
         """Each producer has an acknowledgement in every partition for a record sent after this."""
         return all(newest > moment for writer in self.writers for newest in writer.newest)
 
-    def await_service(self):
-        """Returns how long it took from now on."""
-        before = time.monotonic()
-        await_true("all partitions are written to", lambda: self.serves_since(before), TIMEOUT_S)
-        return time.monotonic() - before
+    def await_service(self, moment):
+        await_true("all partitions are written to", lambda: self.serves_since(moment), TIMEOUT_S)
 
     def longest_gap_s(self):
         """The longest time since it was last asked in which a partition acknowledged nothing."""

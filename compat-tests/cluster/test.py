@@ -10,6 +10,7 @@ anomaly in the history.
 import argparse
 import pathlib
 import sys
+import time
 
 import brokers
 import checker
@@ -29,7 +30,7 @@ def kill(cluster, load, what, number):
     """kill -9; the others go on when its session has ended, and it comes back in sync."""
     load.longest_gap_s()
     cluster.brokers[number].kill()
-    load.await_service()
+    load.await_service(time.monotonic())
     gap_s = load.longest_gap_s()
     cluster.brokers[number].start()
     cluster.await_full()
@@ -40,7 +41,7 @@ def kill(cluster, load, what, number):
 def restart(cluster, load, number):
     load.longest_gap_s()
     cluster.brokers[number].stop()
-    load.await_service()
+    load.await_service(time.monotonic())
     gap_s = load.longest_gap_s()
     cluster.brokers[number].start()
     cluster.await_full()
@@ -51,7 +52,7 @@ def run(cluster):
     cluster.start()
     cluster.create_topic(TOPIC, PARTITIONS)
     load = Load(cluster.bootstrap, TOPIC)
-    load.await_service()
+    load.await_service(time.monotonic())
     kill(cluster, load, "a leader", cluster.leader(TOPIC, 0))
     kill(cluster, load, "the controller", cluster.controller())
     kill(cluster, load, "a follower", another(cluster, cluster.leader(TOPIC, 0),

@@ -21,10 +21,12 @@ LOG_LEVEL_CRITICAL = 2  # A client that lost its broker would tell so on each at
 
 
 class Cluster:
-    def __init__(self, binary, work_dir):
+    def __init__(self, binary, work_dir, links=None):
+        """links: a Links, over which all go to brokers and they to ZooKeeper (self.to_...)."""
         work_dir = pathlib.Path(work_dir)
         self.zookeeper = brokers.ZooKeeper(work_dir)
         self.brokers = {}
+        self.to_clients, self.to_brokers, self.to_zookeeper = {}, {}, {}  # Link by broker
         for number in range(1, COUNT + 1):
             self.brokers[number] = brokers.Ottla(binary, work_dir / ("broker-%d" % number), {
                 "broker.id": number,
@@ -36,10 +38,28 @@ class Cluster:
                 "offsets.topic.num.partitions": 3,
                 "auto.create.topics.enable": "false",
             })
-        self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers.values())
+            if links:
+                self.lead_over(links, number)
+        self.bootstrap = ",".join(link.address for link in self.to_clients.values()) or ",".join(
+            broker.bootstrap for broker in self.brokers.values())
         self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "socket.timeout.ms": 5000,
                                   "reconnect.backoff.max.ms": 500,
                                   "log_level": LOG_LEVEL_CRITICAL})
+
+    def lead_over(self, links, number):
+        """Clients, the other brokers and ZooKeeper are each behind a link of this broker's."""
+        broker, port = self.brokers[number], brokers.free_port()
+        self.to_clients[number] = links.open(broker.port)
+        self.to_brokers[number] = links.open(port)
+        self.to_zookeeper[number] = links.open(self.zookeeper.port)
+        broker.overrides.update({
+            "listeners": "PLAINTEXT://%s,BROKERS://127.0.0.1:%d" % (broker.bootstrap, port),
+            "advertised.listeners": "PLAINTEXT://%s,BROKERS://%s" % (
+                self.to_clients[number].address, self.to_brokers[number].address),
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,BROKERS:PLAINTEXT",
+            "inter.broker.listener.name": "BROKERS",
+            "zookeeper.connect": self.to_zookeeper[number].address,
+        })
 
     def __enter__(self):
         return self

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults at random, one after the other, on three brokers under load; then the checker judges.
+
+Each fault is made, lasts for a random time that may or may not outlive a session, and is mended;
+then every partition must take records again within SERVICE_S. Half of the time the next fault
+comes at once, without all replicas being in sync. CHAOS_FAULTS says how many there are, CHAOS_SEED
+makes the same choices again (not the same moments), CHAOS_KINDS (names, with commas) takes only some.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import random
+import signal
+import sys
+import time
+
+import brokers
+import checker
+import links
+from cluster import SESSION_MS, Cluster
+from load import PARTITIONS, Load
+from records import Mismatch
+
+TOPIC = "chaos"
+FAULTS = 200
+SERVICE_S = 10
+MAX_FAULT_S = SESSION_MS / 1000 * 1.5
+AFTER_SESSION_S = 2
+SHOWN_ANOMALIES = 20
+
+
+class Chaos:
+    """The faults: each method breaks something, mends it, and returns when it was mended."""
+
+    def __init__(self, cluster, load, rng):
+        self.cluster, self.load, self.rng = cluster, load, rng
+
+    def last(self, at_least_s=0.0):
+        time.sleep(at_least_s + self.rng.uniform(0, MAX_FAULT_S))
+
+    def leader(self):
+        partition = self.rng.randrange(PARTITIONS)
+        number = self.cluster.leader(TOPIC, partition)
+        return number if number in self.cluster.brokers else self.anyone()
+
+    def anyone(self):
+        return self.rng.choice(sorted(self.cluster.brokers))
+
+    def kill(self, *numbers):
+        for number in numbers:
+            self.cluster.brokers[number].kill()
+        self.last()
+        for number in numbers:
+            self.cluster.brokers[number].spawn()
+        return time.monotonic()
+
+    def kill_leader(self):
+        return self.kill(self.leader())
+
+    def kill_controller(self):
+        number = self.cluster.controller()
+        return self.kill(number if number in self.cluster.brokers else self.anyone())
+
+    def kill_follower(self):
+        leader = self.leader()
+        return self.kill(self.rng.choice([n for n in self.cluster.brokers if n != leader]))
+
+    def kill_all(self):
+        return self.kill(*self.cluster.brokers)
+
+    def rolling(self):
+        """As an operator does it: the next one only when all replicas are in sync."""
+        for broker in self.cluster.brokers.values():
+            self.cluster.await_full()
+            broker.stop()
+            broker.spawn()
+            mended = time.monotonic()
+            broker.await_ready()
+        return mended
+
+    def pause_leader(self):
+        """For longer than its session: when it wakes it thinks that it still leads."""
+        child = self.cluster.brokers[self.leader()].process.child
+        child.send_signal(signal.SIGSTOP)
+        try:
+            self.last(SESSION_MS / 1000 + AFTER_SESSION_S)
+        finally:
+            child.send_signal(signal.SIGCONT)
+        return time.monotonic()
+
+    def kill_zookeeper(self):
+        self.cluster.zookeeper.kill()
+        self.last()
+        self.cluster.zookeeper.start()
+        return time.monotonic()
+
+    def cut(self, link):
+        link.cut(self.rng.choice([(links.TO_SERVER,), (links.FROM_SERVER,),
+                                  (links.TO_SERVER, links.FROM_SERVER)]))
+        self.last()
+        link.mend()
+        return time.monotonic()
+
+    def cut_from_brokers(self):
+        """Others cannot reach this broker, or do not hear its answers; it reaches them."""
+        return self.cut(self.cluster.to_brokers[self.anyone()])
+
+    def cut_from_zookeeper(self):
+        return self.cut(self.cluster.to_zookeeper[self.anyone()])
+
+    def cut_from_clients(self):
+        return self.cut(self.cluster.to_clients[self.anyone()])
+
+
+KINDS = ("kill_leader", "kill_controller", "kill_follower", "kill_all", "rolling", "pause_leader",
+         "kill_zookeeper", "cut_from_brokers", "cut_from_zookeeper", "cut_from_clients")
+
+
+def make_faults(chaos, count, kinds):
+    """Returns {kind: [seconds from mended to served]}."""
+    served = collections.defaultdict(list)
+    for number in range(1, count + 1):
+        kind = chaos.rng.choice(kinds)
+        mended = getattr(chaos, kind)()
+        chaos.load.await_service(mended)
+        served[kind].append(time.monotonic() - mended)
+        print("%s fault %d: %s, served again after %.1f s"
+              % (time.strftime("%H:%M:%S"), number, kind, served[kind][-1]), flush=True)
+        for broker in chaos.cluster.brokers.values():
+            broker.await_ready()
+        if chaos.rng.random() < 0.5:
+            chaos.cluster.await_full()
+    return served
+
+
+def report(served, history, anomalies):
+    for kind, times in sorted(served.items()):
+        print("%-20s %3d times, served again after %.1f s at most" % (kind, len(times), max(times)))
+    outcomes = collections.Counter(record.outcome for record in history.sent)
+    print("%d records acknowledged, %d without an answer; %d commits; %d anomalies"
+          % (outcomes[checker.ACKED], outcomes[checker.UNKNOWN], len(history.commits),
+             len(anomalies)))
+    slow = ["%s: served again only after %.1f s" % (kind, seconds)
+            for kind, times in served.items() for seconds in times if seconds > SERVICE_S]
+    if anomalies or slow:
+        raise Mismatch("\n".join(slow + ["%s: %s" % anomaly
+                                         for anomaly in anomalies[:SHOWN_ANOMALIES]]))
+
+
+def run(cluster, rng, count, kinds):
+    cluster.start()
+    cluster.create_topic(TOPIC, PARTITIONS)
+    load = Load(cluster.bootstrap, TOPIC)
+    load.await_service(time.monotonic())
+    served = make_faults(Chaos(cluster, load, rng), count, kinds)
+    history = load.finish(cluster)
+    report(served, history, checker.check(history))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work_dir", type=pathlib.Path)
+    work_dir = parser.parse_args().work_dir
+    seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
+    count = int(os.environ.get("CHAOS_FAULTS") or FAULTS)
+    kinds = tuple((os.environ.get("CHAOS_KINDS") or ",".join(KINDS)).split(","))
+    print("CHAOS_SEED=%d CHAOS_FAULTS=%d" % (seed, count), flush=True)
+    if not set(kinds) <= set(KINDS):
+        raise Mismatch("CHAOS_KINDS: there are " + ", ".join(KINDS))
+    net = links.Links()
+    try:
+        with Cluster(brokers.binary(), work_dir, net) as cluster:
+            run(cluster, random.Random(seed), count, kinds)
+    finally:
+        net.close()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Mismatch, brokers.BrokerError) as problem:
+        sys.exit(str(problem))
