@@ -28,7 +28,7 @@ FAULTS = 200
 SERVICE_S = 10
 MAX_FAULT_S = SESSION_MS / 1000 * 1.5
 AFTER_SESSION_S = 2
-SHOWN_ANOMALIES = 20
+SHOWN_ANOMALIES = 5  # of each kind
 
 
 class Chaos:
@@ -145,8 +145,7 @@ def report(served, history, anomalies):
     slow = ["%s: served again only after %.1f s" % (kind, seconds)
             for kind, times in served.items() for seconds in times if seconds > SERVICE_S]
     if anomalies or slow:
-        raise Mismatch("\n".join(slow + ["%s: %s" % anomaly
-                                         for anomaly in anomalies[:SHOWN_ANOMALIES]]))
+        raise Mismatch("\n".join([*slow, checker.shown(anomalies, SHOWN_ANOMALIES)]))
 
 
 def run(cluster, rng, count, kinds):

@@ -58,6 +58,16 @@ def check(history):
             *(Anomaly("error", text) for text in history.errors)]
 
 
+def shown(anomalies, of_each):
+    """One line for each of the first of every kind, and how many there are."""
+    kinds = collections.defaultdict(list)
+    for anomaly in anomalies:
+        kinds[anomaly.kind].append(anomaly.text)
+    return "\n".join("%s: %d, the first of them:\n    %s" % (kind, len(texts),
+                                                           "\n    ".join(texts[:of_each]))
+                     for kind, texts in sorted(kinds.items()))
+
+
 def check_sent(sent, final):
     places = {partition: {value: offset for offset, value in reversed(records)}
               for partition, records in final.items()}

@@ -19,7 +19,7 @@ from load import PARTITIONS, Load
 from records import Mismatch
 
 TOPIC = "cluster"
-SHOWN_ANOMALIES = 20
+SHOWN_ANOMALIES = 5  # of each kind
 
 
 def another(cluster, *taken):
@@ -63,7 +63,7 @@ def run(cluster):
     anomalies = checker.check(history)
     print("%d records acknowledged, %d anomalies" % (load.acknowledged(), len(anomalies)))
     if anomalies:
-        raise Mismatch("\n".join("%s: %s" % anomaly for anomaly in anomalies[:SHOWN_ANOMALIES]))
+        raise Mismatch(checker.shown(anomalies, SHOWN_ANOMALIES))
 
 
 def main():
