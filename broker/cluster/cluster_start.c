@@ -46,12 +46,19 @@ static bool unclean_allowed(void *ctx, const char *topic)
     return settings_find(ctx, topic)->unclean_leader_election;
 }
 
+static void new_topic_id(void *ctx, struct uuid *out)
+{
+    const struct cluster *c = ctx;
+    uuid_random(c->options.os, out);
+}
+
 static void controller_begin(struct cluster *c)
 {
     c->controller =
         controller_new(&(struct controller_options){.broker_id = c->broker_id,
                                                     .delete_topics = c->options.delete_topics,
                                                     .unclean_allowed = unclean_allowed,
+                                                    .new_id = new_topic_id,
                                                     .ctx = c,
                                                     .imbalance_percent = c->options.leader_imbalance_percent});
     cluster_publish(c, metadata_builder_finish(metadata_builder_new(NULL, c->id)));

@@ -35,6 +35,8 @@ struct controller_options {
     bool delete_topics; // delete.topic.enable; without it a mark for deletion is only removed
     // unclean.leader.election.enable of a topic, as it is at the moment. NULL: of none.
     bool (*unclean_allowed)(void *ctx, const char *topic);
+    // A new topic id, for topics that have none. NULL: they stay without.
+    void (*new_id)(void *ctx, struct uuid *out);
     void *ctx;
     int32_t imbalance_percent; // leader.imbalance.per.broker.percentage
 };

@@ -167,7 +167,12 @@ static void topic_result(struct step *s, const struct batch_op *op, const struct
     model_topic_add(s->c, name, &topic);
 }
 
-static const struct batch_phase topics_phase = {"reading new topics", topic_result, create_begin};
+static void topics_done(struct step *s)
+{
+    ids_begin(s, create_begin);
+}
+
+static const struct batch_phase topics_phase = {"reading new topics", topic_result, topics_done};
 
 static void list_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
 {

@@ -48,6 +48,11 @@ static void load_tell(struct step *s)
     gone_offline(s, load_finish);
 }
 
+static void load_ids(struct step *s)
+{
+    ids_begin(s, load_tell);
+}
+
 static void states_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
 {
     if (r->err == ERR_NOT_FOUND) {
@@ -62,7 +67,7 @@ static void states_result(struct step *s, const struct batch_op *op, const struc
     partition_set_state(op->partition, &state, r->stat.version);
 }
 
-static const struct batch_phase states_phase = {"reading partition states", states_result, load_tell};
+static const struct batch_phase states_phase = {"reading partition states", states_result, load_ids};
 
 static void nodes_done(struct step *s)
 {

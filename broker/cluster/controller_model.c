@@ -147,6 +147,7 @@ struct controller_topic *model_topic_add(struct controller *c, const char *name,
     struct controller_topic *t = must_alloc(sizeof *t);
     t->name = must_strdup(name);
     t->id = from->topic_id;
+    t->has_no_id = !from->has_topic_id;
     // Ascending by number; a hand-made node may leave numbers out, which then are partitions without replicas.
     t->partitions_count = from->partitions_count == 0 ? 0 : from->partitions[from->partitions_count - 1].partition + 1;
     t->partitions = must_array((size_t)t->partitions_count, sizeof *t->partitions);
@@ -180,6 +181,14 @@ void model_topic_grow(struct controller_topic *t, const struct znode_topic *from
     free(t->partitions);
     t->partitions = grown;
     t->partitions_count = count;
+}
+
+void model_topic_set_id(struct controller *c, struct controller_topic *t, const struct uuid *id)
+{
+    HASH_DELETE(hh_id, c->topics_by_id, t);
+    t->id = *id;
+    t->has_no_id = false;
+    HASH_ADD(hh_id, c->topics_by_id, id, sizeof t->id, t);
 }
 
 static void partition_free_replicas(struct controller_partition *p)

@@ -21,11 +21,12 @@ struct controller_topic {
     struct uuid id;
     struct controller_partition *partitions; // by index, without gaps
     int32_t partitions_count;
-    bool marked;   // for deletion; it never comes back
-    bool deleting; // its replicas have been taken offline: what is left is to have them deleted
-    bool stopped;  // its replicas have just been told to stop
-    bool held;     // it has been reported that a replica could not be deleted for now
-    bool changed;  // its node has, since it was read
+    bool has_no_id; // its node has none
+    bool marked;    // for deletion; it never comes back
+    bool deleting;  // its replicas have been taken offline: what is left is to have them deleted
+    bool stopped;   // its replicas have just been told to stop
+    bool held;      // it has been reported that a replica could not be deleted for now
+    bool changed;   // its node has, since it was read
     UT_hash_handle hh;
     UT_hash_handle hh_id;
 };
@@ -69,6 +70,15 @@ struct batch_op {
 };
 
 STAILQ_HEAD(controller_request_list, controller_request);
+
+// A topic that gets an id (controller_ids.c).
+struct naming {
+    struct controller_topic *topic;
+    struct uuid next_id;
+    struct slice data; // for its node; of the step at work
+    int32_t version;
+    void (*next)(struct step *s);
+};
 
 // A partition that gets other replicas, and where that is (controller_move.c).
 struct moving {
@@ -155,6 +165,7 @@ struct controller {
     int32_t gone_at; // which of them has its replicas taken offline now
     void (*gone_next)(struct step *s);
     struct moving move;    // the reassignment at work
+    struct naming ids;     // the topic that gets an id
     int32_t replica_round; // of a deletion: which replica of each partition goes offline now
     // Names read by the batch at work.
     char **names;
@@ -211,6 +222,7 @@ struct controller_topic *model_topic_add(struct controller *c, const char *name,
 // Adds the partitions the topic does not have yet.
 void model_topic_grow(struct controller_topic *t, const struct znode_topic *from);
 struct controller_partition *topic_partition(const struct controller_topic *t, int32_t index); // NULL: it has none
+void model_topic_set_id(struct controller *c, struct controller_topic *t, const struct uuid *id);
 void model_topic_remove(struct controller *c, struct controller_topic *t);
 // NULL for a registration nobody can read: it is no broker.
 struct controller_broker *broker_new(int32_t id, const struct zk_stat *stat, struct slice data);
@@ -292,6 +304,8 @@ void moves_asked_begin(struct step *s);     // controller_move_asked.c: /admin/r
 void moves_begin(struct step *s);           // controller_move.c: those that may go on
 void isr_notes_begin(struct step *s);       // controller_isr_notes.c: /isr_change_notification
 
+// controller_ids.c: gives topics without an id one; then `next`.
+void ids_begin(struct step *s, void (*next)(struct step *s));
 // controller_elect.c: elects for the partitions without a live leader, then `next`.
 void offline_elections(struct step *s, void (*next)(struct step *s));
 // controller_offline.c: the replicas of the brokers in `gone` leave the in-sync replicas, broker by broker; then

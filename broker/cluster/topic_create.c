@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "broker/cluster/replica_assign.h"
 #include "protocol/protocol.h"
 
 #define SHOWN_PARTITIONS_MAX 20 // of an assignment in a message
@@ -154,33 +155,6 @@ static bool check_name(struct check *c)
 // ---------------------------------------------------------------------------------------------------------------
 // Replicas
 
-enum err replicas_assign(const int32_t *brokers, int32_t brokers_count, int32_t first, int32_t partitions,
-                         int32_t replication_factor, uint32_t start, uint32_t shift, struct arena *a,
-                         struct znode_replicas **out)
-{
-    ASSERT(replication_factor >= 1 && replication_factor <= brokers_count);
-    uint32_t n = (uint32_t)brokers_count;
-    struct znode_replicas *list = arena_array(a, (size_t)partitions, sizeof *list);
-    int32_t *ids = arena_array(a, (size_t)partitions * (size_t)replication_factor, sizeof *ids);
-    if (list == NULL || ids == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    for (int32_t i = 0; i < partitions; i++) {
-        uint32_t number = (uint32_t)first + (uint32_t)i;
-        shift += number > 0 && number % n == 0; // each round over the brokers pairs them differently
-        uint32_t leader = (number % n + start % n) % n;
-        list[i].partition = (int32_t)number;
-        list[i].replicas = ids + (size_t)i * (size_t)replication_factor;
-        list[i].replicas[list[i].replicas_count++] = brokers[leader];
-        for (uint32_t j = 0; j + 1 < (uint32_t)replication_factor; j++) {
-            uint32_t behind = 1 + (uint32_t)(((uint64_t)shift + j) % (n - 1));
-            list[i].replicas[list[i].replicas_count++] = brokers[(leader + behind) % n];
-        }
-    }
-    *out = list;
-    return ERR_OK;
-}
-
 static bool check_counts(struct check *c)
 {
     struct topic_create *t = c->t;
@@ -204,12 +178,9 @@ static bool check_counts(struct check *c)
     }
     uint32_t chance[2];
     c->x->os->random(c->x->os, chance, sizeof chance);
-    int32_t *brokers = arena_array(c->a, (size_t)metadata_brokers_count(m), sizeof *brokers);
-    for (int32_t i = 0; brokers != NULL && i < metadata_brokers_count(m); i++) {
-        brokers[i] = metadata_broker_at(m, i)->id;
-    }
-    if (brokers == NULL || replicas_assign(brokers, metadata_brokers_count(m), 0, partitions, factor, chance[0],
-                                           chance[1], c->a, &c->plan->topic.partitions) != ERR_OK) {
+    const struct replica_sites *sites = replica_sites_of(m, c->a);
+    if (sites == NULL || replicas_assign(sites, 0, partitions, factor, chance[0], chance[1], c->a,
+                                         &c->plan->topic.partitions) != ERR_OK) {
         return refuse(c, KAFKA_ERROR_UNKNOWN_SERVER_ERROR, NULL);
     }
     c->plan->topic.partitions_count = partitions;

@@ -33,13 +33,6 @@ struct topic_plan {
 enum err topic_create_plan(const struct topic_create_context *x, struct topic_create *t, struct arena *a,
                            struct topic_plan *plan) WARN_UNUSED;
 
-// Kafka's assignment without racks: `brokers` sorted by id, replication_factor of them for each of `partitions`
-// partitions from number `first` on, leaders spread from `start`, followers from `shift` places behind. *out ascending
-// by partition, in the arena.
-enum err replicas_assign(const int32_t *brokers, int32_t brokers_count, int32_t first, int32_t partitions,
-                         int32_t replication_factor, uint32_t start, uint32_t shift, struct arena *a,
-                         struct znode_replicas **out) WARN_UNUSED;
-
 // Kafka's whole sentence about a name that topic_name_valid refuses.
 const char *topic_name_refusal(const char *name, size_t len, struct arena *a);
 

@@ -3,6 +3,7 @@
 // Checks run in the order in which Kafka makes them; the first that fails answers.
 #include "broker/cluster/topic_grow.h"
 
+#include "broker/cluster/replica_assign.h"
 #include "broker/cluster/topic_create.h"
 #include "protocol/protocol.h"
 
@@ -51,20 +52,15 @@ static bool replicas_choose(struct growth *g)
 {
     int32_t n = metadata_brokers_count(g->metadata);
     const struct znode_replicas *first = &g->now->partitions[0];
-    int32_t *brokers = arena_array(g->a, (size_t)n, sizeof *brokers);
-    uint32_t start = 0;
     if (first->replicas_count > n || first->replicas_count < 1) {
         return refuse(
             g, KAFKA_ERROR_INVALID_REPLICATION_FACTOR,
             arena_printf(g->a, "Replication factor: %d larger than available brokers: %d.", first->replicas_count, n));
     }
-    for (int32_t i = 0; brokers != NULL && i < n; i++) {
-        brokers[i] = metadata_broker_at(g->metadata, i)->id;
-        start += brokers[i] < first->replicas[0];
-    }
-    // When all ids are smaller it goes on with the first of the brokers.
-    if (brokers == NULL || replicas_assign(brokers, n, g->now->partitions_count, g->count, first->replicas_count,
-                                           start % (uint32_t)n, start % (uint32_t)n, g->a, &g->added) != ERR_OK) {
+    const struct replica_sites *sites = replica_sites_of(g->metadata, g->a);
+    uint32_t start = replica_sites_find(g->metadata, first->replicas[0]);
+    if (sites == NULL || replicas_assign(sites, g->now->partitions_count, g->count, first->replicas_count, start, start,
+                                         g->a, &g->added) != ERR_OK) {
         return refuse(g, KAFKA_ERROR_UNKNOWN_SERVER_ERROR, NULL);
     }
     return true;

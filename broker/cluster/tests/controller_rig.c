@@ -396,6 +396,12 @@ static bool unclean_allowed(void *ctx, const char *topic)
     return ((const struct rig *)ctx)->unclean;
 }
 
+static void new_id(void *ctx, struct uuid *out)
+{
+    struct rig *r = ctx;
+    *out = (struct uuid){{42, ++r->ids}};
+}
+
 void rig_start_controller(struct rig *r)
 {
     r->ready = false;
@@ -403,6 +409,7 @@ void rig_start_controller(struct rig *r)
     r->controller = controller_new(&(struct controller_options){.broker_id = r->broker_id,
                                                                 .delete_topics = true,
                                                                 .unclean_allowed = unclean_allowed,
+                                                                .new_id = new_id,
                                                                 .ctx = r,
                                                                 .imbalance_percent = r->imbalance_percent});
     rig_step_start(r);

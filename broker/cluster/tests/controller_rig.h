@@ -30,6 +30,7 @@ struct rig {
     bool zk_ready;
     struct controller *controller;
     int32_t broker_id;
+    uint8_t ids;           // given to topics
     int64_t session_id;    // as the controller is told; 0 = not known
     int32_t brokers_count; // registered with ids 1..n, but for those that are away
     bool away[RIG_MAX_BROKERS + 1];

@@ -225,6 +225,34 @@ static void test_held_deletion(void **state)
     rig_close(&r);
 }
 
+// Made by tools of before Kafka 2.8: the controller gives it an id, whether it finds it new or at its start.
+static void test_topics_without_an_id(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct arena a;
+    rig_open(&r, 1);
+    arena_init(&a, 65536);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "a" : "b";
+        if (i == 1) {
+            rig_stop_controller(&r);
+        }
+        rig_create(&r, znode_path_topic_config(name).s, "{\"version\":1,\"config\":{}}");
+        rig_create(&r, znode_path_topic(name).s, "{\"version\":1,\"partitions\":{\"0\":[1]}}");
+        if (i == 1) {
+            rig_start_controller(&r);
+        }
+        struct znode_topic t = rig_topic(&r, name, &a);
+        assert_true(t.has_topic_id);
+        assert_int_equal(t.topic_id.b[0], 42);
+        assert_int_equal(t.partitions_count, 1);
+        rig_check(&r);
+    }
+    arena_release(&a);
+    rig_close(&r);
+}
+
 static void test_mark_of_unknown_topic(void **state)
 {
     (void)state;
@@ -405,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_failed_replica),
         cmocka_unit_test(test_failed_log_directory),
         cmocka_unit_test(test_held_deletion),
+        cmocka_unit_test(test_topics_without_an_id),
         cmocka_unit_test(test_mark_of_unknown_topic),
         cmocka_unit_test(test_standby),
         cmocka_unit_test(test_fenced),

@@ -211,51 +211,12 @@ static void test_manual_assignment(void **state)
     scene_release(&s);
 }
 
-// Worked by hand from Kafka's rule: 5 brokers, 10 partitions, 3 replicas, start 0, shift 0.
-static void test_assignment(void **state)
-{
-    (void)state;
-    static const int32_t brokers[] = {0, 1, 2, 3, 4};
-    static const int32_t expected[10][3] = {{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 0}, {4, 0, 1},
-                                            {0, 2, 3}, {1, 3, 4}, {2, 4, 0}, {3, 0, 1}, {4, 1, 2}};
-    struct arena a;
-    arena_init(&a, 1024 * 1024);
-    struct znode_replicas *list;
-    assert_int_equal(replicas_assign(brokers, 5, 0, 10, 3, 0, 0, &a, &list), ERR_OK);
-    for (int i = 0; i < 10; i++) {
-        assert_int_equal(list[i].partition, i);
-        assert_int_equal(list[i].replicas_count, 3);
-        assert_memory_equal(list[i].replicas, expected[i], sizeof expected[i]);
-    }
-    // Whatever the chance: no broker twice, leaders spread evenly.
-    for (uint32_t seed = 0; seed < 50; seed++) {
-        int leaders[5] = {0};
-        assert_int_equal(replicas_assign(brokers, 5, 0, 25, 5, seed * 2654435761u, ~seed, &a, &list), ERR_OK);
-        for (int i = 0; i < 25; i++) {
-            unsigned seen = 0;
-            for (int k = 0; k < 5; k++) {
-                seen |= 1u << list[i].replicas[k];
-            }
-            assert_int_equal(seen, 31);
-            leaders[list[i].replicas[0]]++;
-        }
-        for (int k = 0; k < 5; k++) {
-            assert_int_equal(leaders[k], 5);
-        }
-    }
-    static const int32_t alone[] = {7};
-    assert_int_equal(replicas_assign(alone, 1, 0, 4, 1, UINT32_MAX, UINT32_MAX, &a, &list), ERR_OK);
-    assert_int_equal(list[3].replicas[0], 7);
-    arena_release(&a);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_and_counts),
         cmocka_unit_test(test_configs),
         cmocka_unit_test(test_manual_assignment),
-        cmocka_unit_test(test_assignment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
