@@ -140,6 +140,9 @@ static void erase_begin(struct step *s)
 
 void deletions_answer(struct step *s, struct controller_topic *t, const struct controller_event *e)
 {
+    if (!t->deleting) {
+        return; // of a replica that has moved away
+    }
     for (int32_t i = 0; i < e->partitions_count; i++) {
         struct controller_partition *p = topic_partition(t, e->partitions[i]);
         int32_t at = p == NULL ? -1 : partition_replica_at(p, e->broker);

@@ -581,6 +581,7 @@ static void test_move(void **state)
     expect_node(&r, "a", "31//");
     expect_state(&r, "a", 1, 3, "1,3");
     assert_null(rig_replica_find(&r, 2, "a", 0));
+    assert_string_equal(r.held, ""); // nothing is being deleted
     assert_int_equal(rig_replica_find(&r, 3, "a", 0)->leader_epoch, 3);
     q = (struct controller_request){.type = CONTROLLER_LIST_MOVES, .arena = &a, .targets_count = -1};
     rig_ask(&r, &q);
