@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller of three brokers does when it is asked to.
+
+- leaders of a new topic are spread over the brokers
+- a topic is deleted while a broker is away: it is gone for clients at once, and for good when that
+  broker is back
+- partitions get other replicas (/admin/reassign_partitions, as tools write it), with their records
+- the preferred replicas lead again (/admin/preferred_replica_election)
+- a topic is created by being used, at a broker that is not the controller
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import brokers
+import znodes
+from cluster import COUNT, TIMEOUT_S, Cluster
+from records import Mismatch, await_true, expect
+
+PARTITIONS = 6
+RECORDS = 600
+
+
+def partitions(cluster, topic):
+    return cluster.metadata().topics[topic].partitions
+
+
+def leaders(cluster, topic):
+    return sorted(partition.leader for partition in partitions(cluster, topic).values())
+
+
+def spread(cluster):
+    cluster.create_topic("spread", PARTITIONS)
+    expect("leaders of a new topic", [1, 1, 2, 2, 3, 3], leaders(cluster, "spread"))
+
+
+def delete_with_one_away(cluster):
+    cluster.create_topic("gone", 2)
+    away = next(number for number in cluster.brokers if number != cluster.controller())
+    cluster.brokers[away].stop()
+    cluster.admin.delete_topics(["gone"])["gone"].result(TIMEOUT_S)
+    expect("the topic is in the metadata", False, "gone" in cluster.metadata().topics)
+    with znodes.client(cluster.zookeeper.address) as zookeeper:
+        expect("its znode waits for the broker that is away", True,
+               bool(zookeeper.exists("/brokers/topics/gone")))
+        cluster.brokers[away].start()
+        await_true("its znodes are gone", lambda: not zookeeper.exists("/admin/delete_topics/gone"))
+        expect("its config is gone, too", None, zookeeper.exists("/config/topics/gone"))
+    for folder in cluster.data_dirs().values():
+        expect("its folder on a broker", [], list(folder.glob("gone-[0-9]")))
+    cluster.await_full()
+
+
+def write(bootstrap, topic):
+    failed = []
+    producer = ck.Producer({"bootstrap.servers": bootstrap, "acks": "all"})
+    for number in range(RECORDS):
+        producer.produce(topic, str(number), partition=0,
+                         on_delivery=lambda error, _: error and failed.append(str(error)))
+    expect("records without an answer", 0, producer.flush(TIMEOUT_S))
+    expect("failed produces", [], failed)
+
+
+def read(bootstrap, topic):
+    consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    consumer.assign([ck.TopicPartition(topic, 0, 0)])
+    values = []
+    while len(values) < RECORDS:
+        message = consumer.poll(TIMEOUT_S)
+        if message is None or message.error():
+            raise Mismatch("after %d records: %s" % (len(values), message and message.error()))
+        values.append(int(message.value()))
+    consumer.close()
+    return values
+
+
+def move(cluster):
+    cluster.admin.create_topics([NewTopic("moved", replica_assignment=[[1, 2]])])["moved"].result(
+        TIMEOUT_S)
+    write(cluster.bootstrap, "moved")
+    plan = {"version": 1, "partitions": [{"topic": "moved", "partition": 0, "replicas": [3, 2]}]}
+    with znodes.client(cluster.zookeeper.address) as zookeeper:
+        zookeeper.create("/admin/reassign_partitions", json.dumps(plan).encode())
+        await_true("the reassignment is over",
+                   lambda: not zookeeper.exists("/admin/reassign_partitions"))
+        node = json.loads(zookeeper.get("/brokers/topics/moved")[0])
+    expect("the replicas", {"0": [3, 2]}, node["partitions"])
+    expect("replicas on their way", ({}, {}), (node["adding_replicas"], node["removing_replicas"]))
+    partition = partitions(cluster, "moved")[0]
+    expect("replicas in the metadata", [3, 2], partition.replicas)
+    expect("in-sync replicas", [2, 3], sorted(partition.isrs))
+    expect("the folder it has left", [], list(cluster.data_dirs()[1].glob("moved-0")))
+    expect("its records", list(range(RECORDS)), read(cluster.bootstrap, "moved"))
+
+
+def prefer(cluster):
+    number = next(n for n in cluster.brokers if n != cluster.controller())
+    cluster.brokers[number].stop()
+    expect("leaders while broker %d is away" % number, False,
+           number in leaders(cluster, "spread"))
+    cluster.brokers[number].start()
+    await_true("all of the topic's replicas are in sync",
+               lambda: all(len(p.isrs) == COUNT for p in partitions(cluster, "spread").values()))
+    plan = {"version": 1, "partitions": [{"topic": "spread", "partition": partition}
+                                         for partition in range(PARTITIONS)]}
+    with znodes.client(cluster.zookeeper.address) as zookeeper:
+        zookeeper.create("/admin/preferred_replica_election", json.dumps(plan).encode())
+        await_true("the election is over",
+                   lambda: not zookeeper.exists("/admin/preferred_replica_election"))
+    await_true("leaders are where they were", lambda: leaders(cluster, "spread") == [1, 1, 2, 2, 3, 3])
+
+
+def create_by_use(cluster):
+    number = next(n for n in cluster.brokers if n != cluster.controller())
+    admin = AdminClient({"bootstrap.servers": cluster.brokers[number].bootstrap,
+                         "allow.auto.create.topics": True})
+    await_true("the topic has a leader and all its replicas", lambda: used(admin))
+
+
+def used(admin):
+    topic = admin.list_topics("used", TIMEOUT_S).topics["used"]
+    return bool(topic.partitions) and all(p.leader >= 0 and len(p.isrs) == COUNT
+                                          for p in topic.partitions.values())
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work_dir", type=pathlib.Path)
+    with Cluster(brokers.binary(), parser.parse_args().work_dir) as cluster:
+        for broker in cluster.brokers.values():
+            broker.overrides.update({"auto.create.topics.enable": "true",
+                                     "auto.leader.rebalance.enable": "false"})
+        cluster.start()
+        for scenario in (spread, delete_with_one_away, move, prefer, create_by_use):
+            print(scenario.__name__, flush=True)
+            scenario(cluster)
+        cluster.stop()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Mismatch, brokers.BrokerError) as problem:
+        sys.exit(str(problem))
