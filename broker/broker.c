@@ -348,6 +348,7 @@ static enum err replicas_open(struct broker *b)
             .initial_delay_ms = c->initial_task_delay_ms,
             .flush_check_ms = c->flush_scheduler_interval_ms,
             .checkpoint_ms = c->flush_offset_checkpoint_interval_ms,
+            .log_start_checkpoint_ms = c->flush_start_offset_checkpoint_interval_ms,
             .replica_lag_max_ms = c->replica_lag_time_max_ms,
             .high_watermark_checkpoint_ms = c->high_watermark_checkpoint_interval_ms,
             .fetch = fetch_settings_of(c),

@@ -90,6 +90,7 @@ static const struct binding bindings[] = {
     BIND("log.initial.task.delay.ms", initial_task_delay_ms),
     BIND("log.flush.scheduler.interval.ms", flush_scheduler_interval_ms),
     BIND("log.flush.offset.checkpoint.interval.ms", flush_offset_checkpoint_interval_ms),
+    BIND("log.flush.start.offset.checkpoint.interval.ms", flush_start_offset_checkpoint_interval_ms),
     BIND("replica.high.watermark.checkpoint.interval.ms", high_watermark_checkpoint_interval_ms),
     BIND("replica.lag.time.max.ms", replica_lag_time_max_ms),
     BIND("replica.socket.timeout.ms", replica_socket_timeout_ms),

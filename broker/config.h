@@ -107,6 +107,7 @@ struct broker_config {
     int64_t initial_task_delay_ms;
     int64_t flush_scheduler_interval_ms;
     int32_t flush_offset_checkpoint_interval_ms;
+    int32_t flush_start_offset_checkpoint_interval_ms;
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;

@@ -153,7 +153,7 @@ enum err log_recover(struct log *l, int32_t first, int64_t recovery_point, int64
 
 // ---- log_dir.c -----------------------------------------------------------------------------------------------------
 
-enum checkpoint_kind {
+enum checkpoint_kind { // the bits of enum log_checkpoint
     CHECKPOINT_RECOVERY_POINT,
     CHECKPOINT_LOG_START,
     CHECKPOINT_HIGH_WATERMARK,

@@ -125,8 +125,17 @@ struct log_folder {
 typedef enum err log_dir_scan_fn(void *ctx, const struct log_folder *f);
 enum err log_dir_scan(struct log_dir *d, log_dir_scan_fn *fn, void *ctx) WARN_UNUSED; // [disk]
 
-// Writes recovery-point, log-start-offset and replication (high watermark) checkpoints of all logs in this directory.
-enum err log_dir_checkpoint(struct log_dir *d) WARN_UNUSED; // [disk] [any]
+// The checkpoint files of a directory.
+enum log_checkpoint {
+    LOG_CHECKPOINT_RECOVERY_POINT = 1, // recovery-point-offset-checkpoint
+    LOG_CHECKPOINT_LOG_START = 2,      // log-start-offset-checkpoint
+    LOG_CHECKPOINT_HIGH_WATERMARK = 4, // replication-offset-checkpoint
+    LOG_CHECKPOINT_ALL = 7,
+};
+// Writes these files (a sum) for all logs in this directory, where they say something else. Looks whether the directory
+// is still there.
+enum err log_dir_checkpoint_some(struct log_dir *d, unsigned which) WARN_UNUSED; // [disk] [any]
+enum err log_dir_checkpoint(struct log_dir *d) WARN_UNUSED;                      // all
 // The checkpointed high watermark read at opening, -1 when unknown.
 int64_t log_dir_checkpointed_high_watermark(const struct log_dir *d, const char *topic, int32_t partition);
 // Removes renamed files and folders whose delay has passed.

@@ -219,37 +219,60 @@ static enum err dir_collect(struct log_dir *d, enum checkpoint_kind kind, struct
     return lines == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
-enum err log_dir_checkpoint(struct log_dir *d)
+// Writes one file if it would say something else.
+static enum err dir_write_checkpoint(struct log_dir *d, enum checkpoint_kind kind)
 {
-    enum err err = ERR_OK;
+    struct checkpoint_entry *lines;
+    size_t n;
+    bool changed;
     char path[LOG_PATH_MAX];
+    log_dir_file(d, checkpoint_files[kind], path);
+    enum err err = dir_collect(d, kind, &lines, &n, &changed);
+    if (!err && changed) {
+        err = checkpoint_write(d->os, path, lines, n);
+    }
+    free(lines);
+    if (err) {
+        mutex_lock(&d->mu);
+        d->changed[kind] = true;
+        mutex_unlock(&d->mu);
+    }
+    return err;
+}
+
+// A disk that was pulled out shows itself even when there is nothing to write.
+static enum err dir_look(const struct log_dir *d)
+{
+    struct stat st;
+    char path[LOG_PATH_MAX];
+    log_dir_file(d, LOCK_FILE, path);
+    return stat(path, &st) == 0 ? ERR_OK : err_from_errno(errno);
+}
+
+enum err log_dir_checkpoint_some(struct log_dir *d, unsigned which)
+{
     if (log_dir_state(d) == LOG_DIR_OFFLINE) {
         return ERR_FAILED;
     }
+    enum err err = dir_look(d);
     mutex_lock(&d->checkpoint_mu);
     for (int kind = 0; kind < CHECKPOINT_KINDS && !err; kind++) {
-        struct checkpoint_entry *lines;
-        size_t n;
-        bool changed;
-        log_dir_file(d, checkpoint_files[kind], path);
-        err = dir_collect(d, (enum checkpoint_kind)kind, &lines, &n, &changed);
-        if (!err && changed) {
-            err = checkpoint_write(d->os, path, lines, n);
-        }
-        free(lines);
-        if (err) {
-            mutex_lock(&d->mu);
-            d->changed[kind] = true;
-            mutex_unlock(&d->mu);
+        if ((which & (1U << kind)) != 0) {
+            err = dir_write_checkpoint(d, (enum checkpoint_kind)kind);
         }
     }
     mutex_unlock(&d->checkpoint_mu);
     if (err == ERR_NO_SPACE) {
-        log_dir_note_full(d, path, "writing");
+        log_dir_note_full(d, d->path, "writing checkpoints");
     } else if (err && err != ERR_AGAIN && err != ERR_NO_MEMORY) {
-        log_dir_fail(d, err, path, "writing");
+        log_dir_fail(d, err, "its checkpoints", "writing");
     }
     return err;
+}
+
+enum err log_dir_checkpoint(struct log_dir *d)
+{
+    return log_dir_checkpoint_some(d, LOG_CHECKPOINT_ALL);
 }
 
 int64_t log_dir_checkpointed_high_watermark(const struct log_dir *d, const char *topic, int32_t partition)

@@ -445,7 +445,9 @@ static enum err create_folder(struct log_dir *d, const struct log_folder *f, con
     }
     if (d->os->mkdir(d->os, l->path, 0755) != 0) {
         err = err_from_errno(errno);
-        if (err != ERR_EXISTS) {
+        if (err == ERR_NO_SPACE) {
+            log_dir_note_full(d, l->path, "making a log");
+        } else if (err != ERR_EXISTS) {
             log_error("log", "%s: cannot be created: %s", l->path, err_text(err));
         }
         log_free(l);

@@ -116,6 +116,7 @@ void topic_config_init(struct topic_config *c)
         .flush_messages = INT64_MAX,
         .flush_ms = INT64_MAX,
         .file_delete_delay_ms = 60000,
+        .folder_delete_delay_ms = 60000,
         .delete_retention_ms = DAY_MS,
         .max_compaction_lag_ms = INT64_MAX,
         .min_cleanable_dirty_ratio = 0.5,

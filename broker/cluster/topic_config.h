@@ -35,6 +35,7 @@ struct topic_config {
     int64_t flush_messages;
     int64_t flush_ms;
     int64_t file_delete_delay_ms;
+    int64_t folder_delete_delay_ms; // of whole partitions: log.segment.delete.delay.ms, whatever the topic says
     int64_t delete_retention_ms;
     int64_t min_compaction_lag_ms;
     int64_t max_compaction_lag_ms;

@@ -146,6 +146,7 @@ static void defaults_work_out(struct cluster *c)
     HASH_ITER (hh, c->settings, s, next) {
         settings_work_out(c, s);
     }
+    c->topic_defaults.folder_delete_delay_ms = c->topic_defaults.file_delete_delay_ms;
 }
 
 static void broker_tell(struct cluster *c)

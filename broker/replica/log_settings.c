@@ -36,11 +36,18 @@ static void compression_of(const struct topic_config *t, struct log_config *out)
     }
 }
 
+// A segment that is written to is never compacted, so it ends before max.compaction.lag.ms is over.
+static int64_t segment_ms_of(const struct topic_config *t)
+{
+    bool sooner = t->cleanup_compact && t->max_compaction_lag_ms > 0 && t->max_compaction_lag_ms < t->segment_ms;
+    return sooner ? t->max_compaction_lag_ms : t->segment_ms;
+}
+
 void log_settings_of(const struct topic_config *t, int64_t producer_id_expiration_ms, struct log_config *out)
 {
     log_config_init(out);
     out->segment_bytes = t->segment_bytes;
-    out->segment_ms = t->segment_ms;
+    out->segment_ms = segment_ms_of(t);
     out->segment_jitter_ms = t->segment_jitter_ms;
     out->segment_index_bytes = t->segment_index_bytes;
     out->index_interval_bytes = t->index_interval_bytes;

@@ -265,7 +265,7 @@ enum err partition_end(struct partition *p, bool erase)
     while (p->flush != FLUSH_IDLE) {
         cond_wait(&p->flush_idle, &p->state_mu);
     }
-    int64_t delay_ms = p->file_delete_delay_ms;
+    int64_t delay_ms = p->folder_delete_delay_ms;
     mutex_unlock(&p->state_mu);
     wake_list_post(&woken);
 

@@ -58,7 +58,7 @@ struct partition {
     struct replica_set replicas; // the leader's
     int64_t counted_end;         // the leader's: how far its own log counts for the high watermark
     int32_t min_insync_replicas;
-    int64_t file_delete_delay_ms;
+    int64_t folder_delete_delay_ms;
     int64_t flush_ms;
     struct partition_formats formats;
     bool cleanup_delete; // cleanup.policy contains delete

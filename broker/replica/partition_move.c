@@ -40,7 +40,7 @@ static void move_give_up(struct partition *p)
     if (future != NULL) {
         log_info("replica", "%s-%d: the move to %s is given up", p->topic, (int)p->index,
                  log_dir_path(log_directory(future)));
-        enum err ignored = log_delete(future, p->file_delete_delay_ms); // says itself what is wrong
+        enum err ignored = log_delete(future, p->folder_delete_delay_ms); // says itself what is wrong
         (void)ignored;
     }
 }
@@ -262,7 +262,7 @@ static enum err swap_try(struct partition *p, bool *done)
     *done = true;
     log_info("replica", "%s-%d: moved from %s to %s", p->topic, (int)p->index, log_dir_path(log_directory(old)),
              log_dir_path(log_directory(p->log)));
-    enum err ignored = log_delete(old, p->file_delete_delay_ms); // says itself what is wrong
+    enum err ignored = log_delete(old, p->folder_delete_delay_ms); // says itself what is wrong
     (void)ignored;
     return ERR_OK;
 }

@@ -30,7 +30,7 @@ static enum err lead_prepare(struct partition *p, const struct cluster_partition
 static void settings_take(struct partition *p, const struct topic_config *config)
 {
     p->min_insync_replicas = config->min_insync_replicas;
-    p->file_delete_delay_ms = config->file_delete_delay_ms;
+    p->folder_delete_delay_ms = config->folder_delete_delay_ms;
     p->flush_ms = config->flush_ms;
     p->cleanup_delete = config->cleanup_delete;
     p->formats = (struct partition_formats){

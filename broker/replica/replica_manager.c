@@ -34,7 +34,8 @@ struct replica {
 enum task {
     TASK_RETENTION,
     TASK_FLUSH,
-    TASK_CHECKPOINT,
+    TASK_RECOVERY_POINT,
+    TASK_LOG_START,
     TASK_HIGH_WATERMARK,
     TASK_EXPIRE_PRODUCERS,
     TASK_SHRINK_ISR,
@@ -57,6 +58,7 @@ struct replica_manager {
     struct managed_dir *dirs;
     struct preferred_dirs *preferred;
     struct mover *mover;
+    bool compaction_told;    // [control] that there is none yet
     struct mutex control_mu; // rank of a log's list: held while something is posted
     struct loop *control;    // NULL before the start and after the stop
 };
@@ -362,9 +364,21 @@ static bool replica_is_ours(const struct replica_manager *m, const struct cluste
     return false;
 }
 
+static void compaction_tell(struct replica_manager *m, const char *topic, const struct topic_config *config)
+{
+    if (config->cleanup_compact && !m->compaction_told) {
+        m->compaction_told = true;
+        log_warn("replica",
+                 "topic %s has cleanup.policy=compact: this version does not compact, every record is kept; "
+                 "this is said once for all topics",
+                 topic);
+    }
+}
+
 static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
 {
     struct replica_manager *m = ctx;
+    compaction_tell(m, s->topic, s->config);
     struct log_config config;
     struct partition *p;
     if (!replica_is_ours(m, s)) {
@@ -396,6 +410,7 @@ static void hook_config_changed(void *ctx, const char *topic, int32_t partition,
     struct replica_manager *m = ctx;
     struct log_config log_config;
     struct partition *p = partition_known(m, topic, partition);
+    compaction_tell(m, topic, config);
     if (p != NULL) {
         log_settings_of(config, m->options.producer_id_expiration_ms, &log_config);
         partition_configure(p, config, &log_config);
@@ -642,17 +657,31 @@ static void round_expire(void *ctx)
     for_each(m, partition_expire_producers, os_wall_ms(m->options.os));
 }
 
-static void round_checkpoint(void *ctx)
+static void checkpoint_write(struct replica_manager *m, enum log_checkpoint which)
 {
-    struct replica_manager *m = ctx;
     for (int32_t i = 0; i < log_dirs_count(m->options.dirs); i++) {
         struct log_dir *dir = log_dirs_at(m->options.dirs, i);
         bool writable = log_dirs_online(m->options.dirs, i) && !log_dir_is_full(dir);
-        enum err err = writable ? log_dir_checkpoint(dir) : ERR_OK;
+        enum err err = writable ? log_dir_checkpoint_some(dir, which) : ERR_OK;
         if (err == ERR_AGAIN || err == ERR_NO_MEMORY) { // no descriptor or memory; a failure has said so itself
             log_warn("replica", "checkpoints of %s have to wait: %s", log_dirs_path(m->options.dirs, i), err_text(err));
         }
     }
+}
+
+static void round_recovery_point(void *ctx)
+{
+    checkpoint_write(ctx, LOG_CHECKPOINT_RECOVERY_POINT);
+}
+
+static void round_log_start(void *ctx)
+{
+    checkpoint_write(ctx, LOG_CHECKPOINT_LOG_START);
+}
+
+static void round_high_watermark(void *ctx)
+{
+    checkpoint_write(ctx, LOG_CHECKPOINT_HIGH_WATERMARK);
 }
 
 static void round_sweep(void *ctx)
@@ -702,8 +731,9 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     }
     background_init(&m->tasks[TASK_RETENTION], o->pool, o->retention_check_ms, round_retention, m);
     background_init(&m->tasks[TASK_FLUSH], o->pool, o->flush_check_ms, round_flush, m);
-    background_init(&m->tasks[TASK_CHECKPOINT], o->pool, o->checkpoint_ms, round_checkpoint, m);
-    background_init(&m->tasks[TASK_HIGH_WATERMARK], o->pool, o->high_watermark_checkpoint_ms, round_checkpoint, m);
+    background_init(&m->tasks[TASK_RECOVERY_POINT], o->pool, o->checkpoint_ms, round_recovery_point, m);
+    background_init(&m->tasks[TASK_LOG_START], o->pool, o->log_start_checkpoint_ms, round_log_start, m);
+    background_init(&m->tasks[TASK_HIGH_WATERMARK], o->pool, o->high_watermark_checkpoint_ms, round_high_watermark, m);
     background_init(&m->tasks[TASK_EXPIRE_PRODUCERS], o->pool, o->producer_expiry_check_ms, round_expire, m);
     background_init(&m->tasks[TASK_SHRINK_ISR], o->pool, o->replica_lag_max_ms / 2, round_shrink_isr, m);
     background_init(&m->tasks[TASK_SWEEP], o->pool, SWEEP_INTERVAL_MS, round_sweep, m);
@@ -751,7 +781,7 @@ enum err replica_manager_start(struct replica_manager *m, struct cluster *cluste
     mutex_unlock(&m->control_mu);
     dirs_report_failed(m);
     for (int i = 0; i < TASK_COUNT; i++) {
-        bool initial = i == TASK_RETENTION || i == TASK_FLUSH || i == TASK_CHECKPOINT;
+        bool initial = i == TASK_RETENTION || i == TASK_FLUSH || i == TASK_RECOVERY_POINT || i == TASK_LOG_START;
         int64_t delay = initial ? m->options.initial_delay_ms : m->tasks[i].interval_ms;
         enum err err = background_start(&m->tasks[i], cluster_loop(cluster), delay);
         if (err != ERR_OK) {

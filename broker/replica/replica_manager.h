@@ -26,6 +26,7 @@ struct replica_manager_options {
     int64_t initial_delay_ms;             // log.initial.task.delay.ms
     int64_t flush_check_ms;               // log.flush.scheduler.interval.ms; INT64_MAX = never
     int64_t checkpoint_ms;                // log.flush.offset.checkpoint.interval.ms
+    int64_t log_start_checkpoint_ms;      // log.flush.start.offset.checkpoint.interval.ms
     int64_t replica_lag_max_ms;           // replica.lag.time.max.ms
     int64_t high_watermark_checkpoint_ms; // replica.high.watermark.checkpoint.interval.ms
     struct fetch_settings fetch;          // of the followers

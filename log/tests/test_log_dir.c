@@ -260,6 +260,45 @@ static void test_foreign_folders(void **state)
     env_stop(&e);
 }
 
+// Each file has a timer of its own.
+static void test_checkpoints_one_by_one(void **state)
+{
+    (void)state;
+    struct env e;
+    env_start(&e);
+    env_append_many(&e, 4);
+    log_set_high_watermark(e.log, 9);
+    assert_int_equal(log_flush(e.log), ERR_OK);
+    assert_int_equal(log_advance_start(e.log, 5), ERR_OK);
+    assert_int_equal(log_dir_checkpoint_some(e.dir, LOG_CHECKPOINT_HIGH_WATERMARK), ERR_OK);
+    check_text(e.path, "replication-offset-checkpoint", "0\n1\ntopic 0 9\n");
+    assert_false(dir_has(e.path, "recovery-point-offset-checkpoint"));
+    assert_false(dir_has(e.path, "log-start-offset-checkpoint"));
+    assert_int_equal(log_dir_checkpoint_some(e.dir, LOG_CHECKPOINT_LOG_START), ERR_OK);
+    check_text(e.path, "log-start-offset-checkpoint", "0\n1\ntopic 0 5\n");
+    assert_false(dir_has(e.path, "recovery-point-offset-checkpoint"));
+    assert_int_equal(log_dir_checkpoint_some(e.dir, LOG_CHECKPOINT_RECOVERY_POINT), ERR_OK);
+    check_text(e.path, "recovery-point-offset-checkpoint", "0\n1\ntopic 0 12\n");
+    env_stop(&e);
+}
+
+// A disk that was pulled out is noticed by the next checkpoint, with nothing to write.
+static void test_a_directory_vanishes(void **state)
+{
+    (void)state;
+    struct env e;
+    char away[TEST_PATH_MAX_BYTES];
+    env_start(&e);
+    assert_int_equal(log_dir_checkpoint(e.dir), ERR_OK);
+    snprintf(away, sizeof away, "%s-away", e.path);
+    assert_int_equal(rename(e.path, away), 0);
+    assert_int_equal(log_dir_checkpoint_some(e.dir, LOG_CHECKPOINT_HIGH_WATERMARK), ERR_NOT_FOUND);
+    assert_int_equal(log_dir_state(e.dir), LOG_DIR_OFFLINE);
+    assert_int_equal(env_append(&e), ERR_FAILED);
+    assert_int_equal(rename(away, e.path), 0);
+    env_stop(&e);
+}
+
 static enum err open_future(void *ctx, const struct log_folder *f)
 {
     struct env *e = ctx;
@@ -374,6 +413,8 @@ int main(void)
         cmocka_unit_test(test_deletion),
         cmocka_unit_test(test_deleted_folders_are_swept),
         cmocka_unit_test(test_foreign_folders),
+        cmocka_unit_test(test_checkpoints_one_by_one),
+        cmocka_unit_test(test_a_directory_vanishes),
         cmocka_unit_test(test_future_folder),
         cmocka_unit_test(test_future_name_fits),
         cmocka_unit_test(test_meta_properties),

@@ -59,6 +59,7 @@ static void replicas_open(struct api_rig *rig)
         .initial_delay_ms = INT64_MAX,
         .flush_check_ms = INT64_MAX,
         .checkpoint_ms = INT64_MAX,
+        .log_start_checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
         .inter_broker_listener = "PLAINTEXT",
         .dir_failed = directory_failed,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "base/assert.h"
 #include "base/tests/cmocka_all.h"
@@ -200,6 +201,35 @@ static void test_flush_is_waited_for(void **state)
         read_done(&r);
     }
     scene_wait_release(&w);
+    scene_close(&s);
+}
+
+// flush.ms: what was written is fsynced once so long has passed since the last time.
+static void test_flush_by_time(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct log_append a;
+    int64_t ack;
+    scene_open(&s, os_real(), INT64_MAX);
+    struct topic_config config = s.config;
+    config.flush_ms = 1000;
+    partition_configure(s.partition, &config, &s.log_config);
+    partition_flush_if_due(s.partition, 5000); // nothing to do: the time counts from here
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_AGAIN);
+    partition_flush_if_due(s.partition, 5999);
+    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_AGAIN);
+    partition_flush_if_due(s.partition, 6000);
+    while (partition_ack(s.partition, ack, true, NULL, NULL) == ERR_AGAIN) {
+        sched_yield();
+    }
+    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_OK);
+    config.flush_ms = INT64_MAX; // taken back while the broker runs
+    partition_configure(s.partition, &config, &s.log_config);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    partition_flush_if_due(s.partition, INT64_MAX / 2);
+    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_AGAIN);
     scene_close(&s);
 }
 
@@ -572,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_append_wakes_at_the_byte),
         cmocka_unit_test(test_end_wakes_everybody),
         cmocka_unit_test(test_flush_is_waited_for),
+        cmocka_unit_test(test_flush_by_time),
         cmocka_unit_test(test_failed_fsync_ends_service),
         cmocka_unit_test(test_failed_write_ends_service),
         cmocka_unit_test(test_full_disk_ends_by_itself),

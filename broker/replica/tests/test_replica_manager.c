@@ -4,6 +4,7 @@
 // after one that was none.
 #include "broker/replica/replica_manager.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static enum err room_try(struct room *r)
         .retention_check_ms = INT64_MAX,
         .flush_check_ms = INT64_MAX,
         .checkpoint_ms = INT64_MAX,
+        .log_start_checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
         .fetch = {.threads = 1, .backoff_ms = 1000},
         .inter_broker_listener = "PLAINTEXT",
@@ -152,6 +154,18 @@ static bool file_there(const char *dir, const char *name)
     char path[TEST_PATH_MAX_BYTES];
     test_path(path, dir, name);
     return access(path, F_OK) == 0;
+}
+
+static int folders_in(const char *path)
+{
+    int n = 0;
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        n += e->d_type == DT_DIR && e->d_name[0] != '.';
+    }
+    closedir(d);
+    return n;
 }
 
 static void test_reopen_after_a_clean_stop(void **state)
@@ -279,6 +293,26 @@ static void test_configs_reach_the_log(void **state)
     r.config.max_message_bytes = 1000000;
     assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
     assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
+// A deleted partition's folder waits as the broker says, whatever the topic says of its files.
+static void test_deleted_folders_wait(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    struct room r;
+    room_open(&r, dir);
+    r.config.file_delete_delay_ms = 0;
+    r.config.folder_delete_delay_ms = 60000;
+    assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, true), ERR_OK);
+    int64_t now_ms = os_mono_us(os_real()) / 1000;
+    log_dir_sweep(log_dirs_at(r.dirs, 0), now_ms + 50000);
+    assert_int_equal(folders_in(dir), 1);
+    log_dir_sweep(log_dirs_at(r.dirs, 0), now_ms + 70000);
+    assert_int_equal(folders_in(dir), 0);
     room_close(&r);
     test_dir_remove(dir);
 }
@@ -476,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_leadership),
         cmocka_unit_test(test_configs_reach_the_log),
+        cmocka_unit_test(test_deleted_folders_wait),
         cmocka_unit_test(test_partitions_stay_where_they_are),
         cmocka_unit_test(test_the_same_partition_twice),
         cmocka_unit_test(test_a_directory_is_offline_at_the_start),
