@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Apache Kafka 3.9.1 takes over a log directory of Ottla, and Ottla takes it back.
+"""A real Apache Kafka 3.9.1 takes over the two log directories of an Ottla, and Ottla takes them back.
 
 1. Ottla writes topics with every codec (idempotent producers, several segments), keeps offsets of
-   consumer groups, and stops.
-2. Kafka starts on that directory. What it needs besides, its ZooKeeper gets from the directory
-   itself: the cluster id of meta.properties and, for each folder of a partition, topic id and
-   leader epoch. It serves the same records, by offset and by time, and appends some; it reports
+   consumer groups, moves a partition from one directory to the other and back, and stops.
+2. Kafka starts on these directories. What it needs besides, its ZooKeeper gets from the
+   directories themselves: the cluster id of meta.properties and, for each folder of a partition,
+   topic id and leader epoch. It serves the same records, by offset and by time, and appends some; it reports
    the same groups and offsets, and keeps newer ones.
 3. Kafka stops; Ottla starts on the directory again and serves all, also what Kafka appended.
 """
@@ -31,6 +31,7 @@ SEGMENT_BYTES = 1 << 18
 FIRST_COUNT = 1200
 MORE_COUNT = 30
 SEED_TIMEOUT_S = 60
+MOVE_TIMEOUT_S = 90
 INTERNAL_TOPICS = {"offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 5,
                    "group.initial.rebalance.delay.ms": 0}
 # Kafka's producer ids begin behind these, as they would in a cluster that Ottla is a member of.
@@ -61,9 +62,36 @@ def read_partition(folder):
     return Partition(topic, int(number), metadata["topic_id"], latest[-1] if latest else 0)
 
 
-def read_partitions(data_dir):
-    return [read_partition(folder) for folder in sorted(data_dir.iterdir())
+def read_partitions(data_dirs):
+    return [read_partition(folder) for data_dir in data_dirs for folder in sorted(data_dir.iterdir())
             if folder.is_dir() and PARTITION_FOLDER.fullmatch(folder.name)]
+
+
+def partition_folder(data_dirs, name):
+    """The one folder of this name."""
+    found = [data_dir / name for data_dir in data_dirs if (data_dir / name).is_dir()]
+    expect("folders named %s" % name, 1, len(found))
+    return found[0]
+
+
+def move_replica(bootstrap, broker_id, topic, number, data_dir):
+    """Java's admin client has a partition move to this log directory."""
+    libraries = os.environ["KAFKA_LIBRARIES"]
+    done = subprocess.run(["java", "-Xmx128m", "-cp", os.path.join(libraries, "*") + os.pathsep
+                           + os.environ["KAFKA_CLASSES"], "MoveReplica", bootstrap,
+                           str(broker_id), topic, str(number), str(data_dir)],
+                          capture_output=True, text=True, timeout=MOVE_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise Mismatch("%s-%d does not move to %s:\n%s" % (topic, number, data_dir, done.stderr))
+
+
+def move_there_and_back(bootstrap, data_dirs, topic):
+    broker_id = int(read_properties(data_dirs[0] / "meta.properties")["broker.id"])
+    home = partition_folder(data_dirs, topic + "-0").parent
+    away = data_dirs[1 - data_dirs.index(home)]
+    for place in (away, home, away):
+        move_replica(bootstrap, broker_id, topic, 0, place)
+        expect("where %s-0 lies" % topic, place, partition_folder(data_dirs, topic + "-0").parent)
 
 
 def znodes(cluster_id, broker_id, partitions):
@@ -207,21 +235,20 @@ class Groups:
         return None if found.errors else sorted(group.group_id for group in found.valid)
 
 
-def check_folders(data_dir, archive):
-    """The directory has what this test is about: every partition, and several segments."""
-    partitions = read_partitions(data_dir)
-    found = {(partition.topic, partition.number) for partition in partitions}
+def check_folders(data_dirs, archive):
+    """The directories have what this test is about: every partition, and several segments."""
+    partitions = read_partitions(data_dirs)
+    for data_dir in data_dirs:
+        if not read_partitions([data_dir]):
+            raise Mismatch("there is no partition in %s" % data_dir)
+        if not (data_dir / ".kafka_cleanshutdown").is_file():
+            raise Mismatch("there is no .kafka_cleanshutdown in %s after a clean stop" % data_dir)
     for topic in archive.written:
         for number in range(PARTITIONS):
-            if (topic, number) not in found:
-                raise Mismatch("no folder for partition %d of topic %s in %s"
-                               % (number, topic, data_dir))
-            segments = len(list((data_dir / ("%s-%d" % (topic, number))).glob("*.log")))
+            folder = partition_folder(data_dirs, "%s-%d" % (topic, number))
+            segments = len(list(folder.glob("*.log")))
             if segments < 2:
-                raise Mismatch("%s-%d has %d segments; several are wanted"
-                               % (topic, number, segments))
-    if not (data_dir / ".kafka_cleanshutdown").is_file():
-        raise Mismatch("there is no .kafka_cleanshutdown in %s after a clean stop" % data_dir)
+                raise Mismatch("%s has %d segments; several are wanted" % (folder, segments))
     return partitions
 
 
@@ -235,16 +262,17 @@ def check_kafka_log(path):
             raise Mismatch("Kafka's log tells: %s\n(%s)" % (line, path))
 
 
-def serve_by_kafka(data_dir, partitions, archive, groups, work_dir):
-    meta = read_properties(data_dir / "meta.properties")
+def serve_by_kafka(data_dirs, partitions, archive, groups, work_dir):
+    meta = read_properties(data_dirs[0] / "meta.properties")
     expect("version of meta.properties", "0", meta["version"])
     broker_id = int(meta["broker.id"])
     libraries = os.environ["KAFKA_LIBRARIES"]
     work_dir.mkdir()
     zookeeper = brokers.ZooKeeper(work_dir)
     # No id: Kafka takes the one in meta.properties, also one that was generated.
-    kafka = brokers.Kafka(libraries, work_dir, {"broker.id": -1, **INTERNAL_TOPICS}, data_dir,
-                          zookeeper)
+    kafka = brokers.Kafka(libraries, work_dir,
+                          {"broker.id": -1, "log.dirs": names_of(data_dirs), **INTERNAL_TOPICS},
+                          zookeeper=zookeeper)
     try:
         zookeeper.start()
         seed_zookeeper(zookeeper, znodes(meta["cluster.id"], broker_id, partitions), libraries,
@@ -261,11 +289,17 @@ def serve_by_kafka(data_dir, partitions, archive, groups, work_dir):
         kafka.close()
 
 
+def names_of(data_dirs):
+    return ",".join(str(data_dir) for data_dir in data_dirs)
+
+
 def run(work_dir):
     archive = Archive()
     groups = Groups()
+    data_dirs = [(work_dir / "writer" / name).resolve() for name in ("data-1", "data-2")]
     broker = brokers.from_environment(work_dir / "writer",
-                                      {"log.segment.bytes": SEGMENT_BYTES, **INTERNAL_TOPICS})
+                                      {"log.segment.bytes": SEGMENT_BYTES,
+                                       "log.dirs": names_of(data_dirs), **INTERNAL_TOPICS})
     try:
         broker.start()
         archive.create_topics(broker.bootstrap)
@@ -273,15 +307,18 @@ def run(work_dir):
         archive.compare(broker.bootstrap)
         groups.make(broker.bootstrap)
         groups.compare(broker.bootstrap)
+        move_there_and_back(broker.bootstrap, data_dirs, Groups.TOPIC)
+        archive.compare(broker.bootstrap)
         broker.stop()
-        print("written and stopped", flush=True)
-        partitions = check_folders(broker.data_dir, archive)
-        serve_by_kafka(broker.data_dir, partitions, archive, groups, work_dir / "kafka")
+        print("written, moved and stopped", flush=True)
+        partitions = check_folders(data_dirs, archive)
+        serve_by_kafka(data_dirs, partitions, archive, groups, work_dir / "kafka")
         print("served by Apache Kafka", flush=True)
         broker.start()
         archive.compare(broker.bootstrap)
         groups.compare(broker.bootstrap)
         archive.append(broker.bootstrap, MORE_COUNT)
+        move_there_and_back(broker.bootstrap, data_dirs, Groups.TOPIC)
         archive.compare(broker.bootstrap)
         broker.stop()
         print("served by the first broker again")
