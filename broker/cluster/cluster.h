@@ -64,8 +64,9 @@ struct cluster_isr_answer {
     const char *topic;
     int32_t partition;
     enum err err;
+    int32_t leader_epoch; // after an error, that of the change
+    // After ERR_OK.
     int32_t leader;
-    int32_t leader_epoch;
     int32_t partition_epoch;
     const int32_t *isr;
     int32_t isr_count;

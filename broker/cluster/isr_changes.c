@@ -29,7 +29,8 @@ static void change_finish(struct cluster *c, struct isr_change *x, enum err err,
                           const struct controller_isr_change *now)
 {
     const struct cluster_hooks *h = &c->options.hooks;
-    struct cluster_isr_answer a = {.topic = x->change.topic, .partition = x->change.partition, .err = err};
+    struct cluster_isr_answer a = {
+        .topic = x->change.topic, .partition = x->change.partition, .err = err, .leader_epoch = x->change.leader_epoch};
     if (err == ERR_OK) {
         a.leader = now->leader;
         a.leader_epoch = now->new_leader_epoch;

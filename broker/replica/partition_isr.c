@@ -62,9 +62,9 @@ void partition_isr_answered(struct partition *p, const struct cluster_isr_answer
         return;
     }
     mutex_lock(&p->state_mu);
-    if (p->role != PARTITION_LEADS || p->replicas.proposal_count == 0) {
+    if (p->role != PARTITION_LEADS || p->replicas.proposal_count == 0 || a->leader_epoch != p->leader_epoch) {
         // the answer to an earlier leadership
-    } else if (a->err == ERR_OK && a->leader_epoch == p->leader_epoch) {
+    } else if (a->err == ERR_OK) {
         replica_set_confirm(&p->replicas, a->isr, a->isr_count, a->partition_epoch);
         partition_advance(p, log, &woken);
     } else if (!outcome_unknown(a->err)) {

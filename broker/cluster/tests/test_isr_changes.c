@@ -50,6 +50,7 @@ static void test_answers(void **state)
         answer_await(&r, (int)i + 1);
         assert_int_equal(r.isr_answer.err, cases[i].err);
         assert_int_equal(r.isr_answer.partition, cases[i].partition);
+        assert_int_equal(r.isr_answer.leader_epoch, cases[i].leader_epoch);
     }
     cluster_rig_release(&r);
 }

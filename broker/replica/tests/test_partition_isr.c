@@ -187,6 +187,32 @@ static void test_grow_when_caught_up(void **state)
     scene_close(&s);
 }
 
+// Else the controller might take a replica into the ISR that nobody here waits for.
+static void test_old_refusals_do_not_end_a_new_proposal(void **state)
+{
+    (void)state;
+    static const int32_t all[] = {1, 2, 3};
+    struct scene s;
+    struct test_os os;
+    struct log_append a;
+    int64_t ack, high_watermark;
+    test_os_init(&os);
+    scene_open(&s, &os.os, INT64_MAX);
+    assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK);
+    assert_int_equal(follower_fetches(&s, 2, 0, &high_watermark), ERR_OK);
+    struct cluster_isr_answer late = {.topic = "t", .err = ERR_INELIGIBLE, .leader_epoch = s.last_asked.leader_epoch};
+    assert_int_equal(scene_lead(&s, 7, 3, 2), ERR_OK);
+    assert_int_equal(follower_fetches(&s, 3, 0, &high_watermark), ERR_OK);
+    assert_int_equal(s.asked, 2);
+    partition_isr_answered(s.partition, &late);
+    isr_answer(&s, ERR_OK, all, 3, 8);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    os.now_mono_us += INT64_C(2000) * SCENE_LAG_MS;
+    assert_int_equal(follower_fetches(&s, 2, 1, &high_watermark), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN); // 3 is in sync, and has nothing
+    scene_close(&s);
+}
+
 static void test_old_epochs_change_nothing(void **state)
 {
     (void)state;
@@ -258,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_strangers_do_not_count),
         cmocka_unit_test(test_shrink_frees_who_waits),
         cmocka_unit_test(test_grow_when_caught_up),
+        cmocka_unit_test(test_old_refusals_do_not_end_a_new_proposal),
         cmocka_unit_test(test_old_epochs_change_nothing),
         cmocka_unit_test(test_dead_brokers_do_not_hold_the_watermark),
         cmocka_unit_test(test_a_new_leader_is_not_sure_at_once),
