@@ -37,11 +37,13 @@ void replica_set_release(struct replica_set *s)
 // A follower that is in sync is given the time it may lag to show up; others have to show up first.
 static struct replica_progress follower_begin(int32_t broker_id, bool in_isr, int64_t now_ms)
 {
+    int64_t since_ms = in_isr ? now_ms : INT64_MIN / 2;
     return (struct replica_progress){.broker_id = broker_id,
                                      .alive = true,
                                      .end_offset = -1,
                                      .start_offset = -1,
-                                     .caught_up_ms = in_isr ? now_ms : INT64_MIN / 2};
+                                     .fetched_ms = since_ms,
+                                     .caught_up_ms = since_ms};
 }
 
 // Room for so many replicas. ERR_NO_MEMORY: nothing is left behind.
@@ -86,9 +88,12 @@ enum err replica_set_lead(struct replica_set *s, int32_t broker_id, const int32_
         }
         const struct replica_progress *known = follower_find(s, replicas[i]);
         struct replica_progress *f = &next.followers[next.followers_count++];
-        *f = known != NULL && go_on ? *known
-                                    : follower_begin(replicas[i], id_listed(isr, isr_count, replicas[i]), now_ms);
+        *f = follower_begin(replicas[i], id_listed(isr, isr_count, replicas[i]), now_ms);
         f->alive = known == NULL || known->alive;
+        if (known != NULL && go_on) {
+            f->end_offset = known->end_offset;
+            f->start_offset = known->start_offset;
+        }
     }
     isr_take(&next, isr, isr_count);
     replica_set_release(s);

@@ -37,8 +37,9 @@ struct replica_set {
 
 void replica_set_release(struct replica_set *s);
 
-// This broker leads from now on. go_on: it did so before (in an older epoch) and goes on with
-// what it knows of the followers.
+// This broker leads from now on. go_on: it did so before (in an older epoch) and goes on with what it knows of the
+// followers' logs. Who is in sync has the time it may lag from now on; who is not has never been caught up, so that one
+// that has left the ISR with this epoch does not hold the high watermark.
 // ERR_NO_MEMORY: the set is as it was.
 enum err replica_set_lead(struct replica_set *s, int32_t broker_id, const int32_t *replicas, int32_t replicas_count,
                           const int32_t *isr, int32_t isr_count, int32_t partition_epoch, bool go_on,

@@ -194,6 +194,24 @@ static void test_go_on_keeps_what_is_known(void **state)
     replica_set_release(&s);
 }
 
+// Who has left the ISR with the new epoch (it stops, or its disk has failed) holds the watermark no longer; who is in
+// it is given its time again.
+static void test_go_on_gives_the_isr_its_time(void **state)
+{
+    (void)state;
+    static const int32_t two[] = {1, 2};
+    struct replica_set s = set_new();
+    replica_set_fetched(&s, 2, 10, 0, 10, 100);
+    replica_set_fetched(&s, 3, 10, 0, 10, 100);
+    assert_int_equal(replica_set_lead(&s, 1, THREE, 3, two, 2, 8, true, 200), ERR_OK);
+    assert_false(replica_set_shrink(&s, 12, 200 + LAG, LAG));
+    replica_set_fetched(&s, 2, 12, 0, 12, 210);
+    assert_int_equal(replica_set_watermark(&s, 12, 1, 210, LAG), 12);
+    replica_set_fetched(&s, 3, 11, 0, 14, 220); // that it was caught up once says nothing
+    assert_int_equal(replica_set_watermark(&s, 14, 1, 220, LAG), 12);
+    replica_set_release(&s);
+}
+
 static bool is_near(void *ctx, int32_t broker_id)
 {
     const int32_t *ids = ctx;
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_old_news_end_the_proposal_only),
         cmocka_unit_test(test_ids_that_are_no_replicas_do_not_count),
         cmocka_unit_test(test_go_on_keeps_what_is_known),
+        cmocka_unit_test(test_go_on_gives_the_isr_its_time),
         cmocka_unit_test(test_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
