@@ -67,6 +67,14 @@ static enum err marks_take(struct partition *p, const struct partition_replicate
     return log_advance_start(p->log, start);
 }
 
+enum err partition_begin_in_batch(struct log *log, struct slice batches)
+{
+    int64_t base_offset;
+    int64_t end = log_end_offset(log);
+    enum err err = log_base_offset(batches, &base_offset);
+    return err == ERR_OK && base_offset < end && log_start_offset(log) == end ? log_restart(log, base_offset) : err;
+}
+
 // Under append_mu.
 static enum err replicate_append(struct partition *p, const struct partition_replicate *r, struct arena *scratch,
                                  struct log_append *a)
@@ -76,6 +84,10 @@ static enum err replicate_append(struct partition *p, const struct partition_rep
     }
     if (r->len == 0) {
         return ERR_OK;
+    }
+    enum err err = partition_begin_in_batch(p->log, slice_of(r->data, r->len));
+    if (err != ERR_OK && err != ERR_TRUNCATED) { // one that was cut off is no batch
+        return err;
     }
     *a = (struct log_append){
         .data = r->data, .len = r->len, .origin = LOG_FROM_LEADER, .now_ms = os_wall_ms(p->env->os)};

@@ -108,6 +108,12 @@ void partition_isr_send(struct partition *p, struct cluster_isr_change *change);
 // The ISR that an acks=-1 append needs at least.
 int32_t partition_needed_isr(const struct partition *p);
 
+// ---- partition_follow.c ----
+
+// [append] A leader's log may begin in the middle of a batch (DeleteRecords), and the leader gives that batch whole: an
+// empty log begins anew with it. Errors of log_base_offset and log_restart.
+enum err partition_begin_in_batch(struct log *log, struct slice batches) WARN_UNUSED;
+
 // ---- partition_flush.c ----
 
 void partition_flush_run(struct pool_job *job);

@@ -148,11 +148,7 @@ static enum err copy_align(const struct log *log, struct log *future)
 static enum err copy_append(struct log *future, uint8_t *data, size_t len)
 {
     struct arena scratch;
-    int64_t base_offset;
-    enum err err = log_base_offset(slice_of(data, len), &base_offset);
-    if (err == ERR_OK && base_offset < log_end_offset(future) && log_start_offset(future) == log_end_offset(future)) {
-        err = log_restart(future, base_offset); // the log begins in the middle of this batch
-    }
+    enum err err = partition_begin_in_batch(future, slice_of(data, len));
     if (err != ERR_OK) {
         return err;
     }

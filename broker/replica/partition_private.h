@@ -93,8 +93,8 @@ struct partition_replicate {
     int64_t start_offset;   // likewise
 };
 // Appends what the leader gave and takes over its marks. When it returns what flush.messages asks for is on the disk.
-// ERR_OUT_OF_RANGE: the end is not at fetch_offset any more, or the batches begin below it; and the errors of
-// log_append. *end_offset: where to fetch next. [disk]
+// ERR_OUT_OF_RANGE: the end is not at fetch_offset any more, or the batches begin below it and the log is not empty;
+// and the errors of log_append. *end_offset: where to fetch next. [disk]
 enum err partition_replicate(struct partition *p, const struct partition_replicate *r, struct arena *scratch,
                              int64_t *end_offset) WARN_UNUSED;
 // Cuts everything at and above offset, never below the log's start. [disk]

@@ -111,6 +111,29 @@ static void test_cuts(void **state)
     scene_close(&s);
 }
 
+// The leader's log may begin in the middle of a batch (DeleteRecords), which it serves whole all the same.
+static void test_begins_anew_in_the_middle_of_a_batch(void **state)
+{
+    (void)state;
+    struct scene s;
+    uint8_t batch[SCENE_BATCH_MAX];
+    int64_t end = -1;
+    scene_open(&s, os_real(), INT64_MAX);
+    assert_int_equal(scene_follow(&s, 6), ERR_OK);
+    assert_int_equal(partition_restart(s.partition, 6, 102), ERR_OK);
+    struct partition_replicate r = {
+        .leader_epoch = 6, .fetch_offset = 102, .data = batch, .high_watermark = 104, .start_offset = 102};
+    r.len = leader_batch(batch, 100, 6, 4);
+    assert_int_equal(partition_replicate(s.partition, &r, &s.arena, &end), ERR_OK);
+    assert_int_equal(end, 104);
+    assert_int_equal(position(&s, 6).start_offset, 102);
+    assert_int_equal(position(&s, 6).high_watermark, 104);
+    r.fetch_offset = 104;
+    assert_int_equal(partition_replicate(s.partition, &r, &s.arena, &end), ERR_OUT_OF_RANGE); // only where it is empty
+    assert_int_equal(position(&s, 6).end_offset, 104);
+    scene_close(&s);
+}
+
 static void test_flush_comes_before_the_next_fetch(void **state)
 {
     (void)state;
@@ -180,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_appends_as_they_are),
         cmocka_unit_test(test_late_answers_change_nothing),
         cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_begins_anew_in_the_middle_of_a_batch),
         cmocka_unit_test(test_flush_comes_before_the_next_fetch),
         cmocka_unit_test(test_broken_disk),
         cmocka_unit_test(test_followers_serve_consumers),
