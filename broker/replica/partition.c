@@ -124,10 +124,20 @@ void partition_wake_fetches(struct wait_list *list, int64_t bytes, struct wake_l
     }
 }
 
+// A request that waits for other partitions, too, has to look now: who leads again later may have other records there.
+static void wake_acks(struct wait_list *list, struct wake_list *woken)
+{
+    struct wait_link *link;
+    while ((link = LIST_FIRST(list)) != NULL) {
+        wait_count_down(link->wait, PARTITION_WAKE_ALL, woken);
+        wait_link_remove(link);
+    }
+}
+
 void partition_wake_all(struct partition *p, struct wake_list *woken)
 {
-    partition_wake_reached(&p->acks, INT64_MAX, woken);
-    partition_wake_reached(&p->flush_acks, INT64_MAX, woken);
+    wake_acks(&p->acks, woken);
+    wake_acks(&p->flush_acks, woken);
     for (int i = 0; i < 3; i++) {
         partition_wake_fetches(&p->fetches[i], WAKE_ALL, woken);
     }

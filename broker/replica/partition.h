@@ -31,7 +31,8 @@ enum err partition_prepare(struct partition *p, struct log_append *a, struct are
 enum err partition_append(struct partition *p, int16_t required_acks, struct log_append *a, struct arena *scratch,
                           int64_t *ack_offset) WARN_UNUSED;
 // What has become of an append that has to be acknowledged: ERR_OK reached; ERR_AGAIN not yet (and, when w is not
-// NULL, link is linked: w is counted down by one when that changes); ERR_NOT_LEADER; ERR_FAILED;
+// NULL, link is linked: w is counted down by one when that is reached, and by a large number when leadership changes or
+// the log fails: the caller looks at once); ERR_NOT_LEADER; ERR_FAILED;
 // ERR_NOT_ENOUGH_REPLICAS (the ISR shrank meanwhile). need_flush: the data must be fsynced as well.
 enum err partition_ack(struct partition *p, int64_t ack_offset, bool need_flush, struct wait_link *link,
                        struct wait *w) WARN_UNUSED;

@@ -74,6 +74,29 @@ static void test_acks_wait_for_followers(void **state)
     scene_close(&s);
 }
 
+// A request that waits for other partitions, too, looks at once: later this broker might lead again, without the
+// record.
+static void test_acks_of_a_lost_leadership_do_not_wait_for_others(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct test_os os;
+    struct scene_wait w;
+    struct wait_link link = {0};
+    int64_t ack;
+    test_os_init(&os);
+    scene_three(&s, &os, &ack);
+    scene_wait_init(&s, &w);
+    wait_arm(&w.wait, 2);
+    assert_int_equal(partition_ack(s.partition, ack, false, &link, &w.wait), ERR_AGAIN);
+    assert_int_equal(scene_follow(&s, 7), ERR_OK);
+    assert_false(wait_disarm(&w.wait));
+    sem_wait(&w.woken);
+    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_NOT_LEADER);
+    scene_wait_release(&w);
+    scene_close(&s);
+}
+
 static void test_consumers_see_what_is_replicated(void **state)
 {
     (void)state;
@@ -280,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acks_wait_for_followers),
+        cmocka_unit_test(test_acks_of_a_lost_leadership_do_not_wait_for_others),
         cmocka_unit_test(test_consumers_see_what_is_replicated),
         cmocka_unit_test(test_strangers_do_not_count),
         cmocka_unit_test(test_shrink_frees_who_waits),
