@@ -80,8 +80,8 @@ def read(bootstrap, topic):
 
 
 def move(cluster):
-    cluster.admin.create_topics([NewTopic("moved", replica_assignment=[[1, 2]])])["moved"].result(
-        TIMEOUT_S)
+    topic = NewTopic("moved", 1, replica_assignment=[[1, 2]])
+    cluster.admin.create_topics([topic])["moved"].result(TIMEOUT_S)
     write(cluster.bootstrap, "moved")
     plan = {"version": 1, "partitions": [{"topic": "moved", "partition": 0, "replicas": [3, 2]}]}
     with znodes.client(cluster.zookeeper.address) as zookeeper:
