@@ -36,6 +36,10 @@ PADDING = b"." * 100
 # Told to a client for as long as a fault lasts; it goes on by itself.
 PASSING = (ck.KafkaError._TRANSPORT, ck.KafkaError._ALL_BROKERS_DOWN, ck.KafkaError._TIMED_OUT,
            ck.KafkaError._RESOLVE, ck.KafkaError._TIMED_OUT_QUEUE)
+# A broker that has just started may answer, for a moment, that there is no such topic, as Apache
+# Kafka does; a producer believes it, gives up what it has, and goes on as a new one.
+TOPIC_UNKNOWN = (ck.KafkaError._UNKNOWN_TOPIC, ck.KafkaError._UNKNOWN_PARTITION,
+                 ck.KafkaError.UNKNOWN_TOPIC_OR_PART)
 # A commit that was not taken: it is made again, or is no longer this member's business.
 NOT_COMMITTED = PASSING + (
     ck.KafkaError._NO_OFFSET, ck.KafkaError._WAIT_COORD, ck.KafkaError._STATE,
@@ -70,7 +74,7 @@ class Client:
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def on_error(self, error):
-        if error.code() not in PASSING:
+        if error.code() not in PASSING + TOPIC_UNKNOWN:
             self.errors.append("%s: %s" % (type(self).__name__, error))
 
     def run(self):
@@ -93,30 +97,60 @@ class Writer(Client):
                           "retry.backoff.ms": 20, "retry.backoff.max.ms": 200})
         self.topic = topic
         self.number = number
-        self.producer = ck.Producer(self.settings)
-        self.count = 0
-        self.pending = {}   # (partition, sequence): when it was sent
         self.sent = []
+        self.given_up = 0   # how often it lost its topic
+        self.begin()
         self.newest = [0.0] * PARTITIONS  # when the newest acknowledged record was sent
         self.last_ack = [time.monotonic()] * PARTITIONS
         self.longest_gap_s = 0.0          # between two acknowledgements of a partition
 
+    def begin(self):
+        self.producer = ck.Producer(self.settings)
+        self.count = 0
+        self.pending = {}   # (partition, sequence): when it was sent
+        self.lost_topic = False
+
+    def begin_anew(self):
+        self.producer.purge()
+        self.producer.flush(TIMEOUT_S)
+        self.give_up_pending()
+        self.given_up += 1
+        self.number += PRODUCERS
+        self.begin()
+
+    def give_up_pending(self):
+        for partition, sequence in self.pending:
+            self.add(partition, sequence, UNKNOWN, None)
+        self.pending = {}
+
     def step(self):
+        if self.lost_topic:
+            self.begin_anew()
         if len(self.producer) < MAX_IN_FLIGHT_RECORDS:
-            partition, sequence = self.count % PARTITIONS, self.count // PARTITIONS
-            self.pending[partition, sequence] = time.monotonic()
+            self.send(self.count % PARTITIONS, self.count // PARTITIONS)
+        self.producer.poll(WRITE_PAUSE_S)
+
+    def send(self, partition, sequence):
+        try:
             self.producer.produce(self.topic, make_value(self.number, sequence),
                                   partition=partition, on_delivery=self.delivered(sequence))
-            self.count += 1
-        self.producer.poll(WRITE_PAUSE_S)
+        except ck.KafkaException as problem:
+            if problem.args[0].code() not in TOPIC_UNKNOWN:
+                raise
+            self.lost_topic = True
+            return
+        self.pending[partition, sequence] = time.monotonic()
+        self.count += 1
 
     def delivered(self, sequence):
         def report(error, message):
             partition, now = message.partition(), time.monotonic()
             sent_at = self.pending.pop((partition, sequence))
             if error is not None:
-                self.errors.append("producer %d: partition %d record %d: %s"
-                                   % (self.number, partition, sequence, error))
+                self.lost_topic = self.lost_topic or error.code() in TOPIC_UNKNOWN
+                if not self.lost_topic:
+                    self.errors.append("producer %d: partition %d record %d: %s"
+                                       % (self.number, partition, sequence, error))
                 self.add(partition, sequence, UNKNOWN, None)
                 return
             self.add(partition, sequence, ACKED, message.offset())
@@ -133,8 +167,7 @@ class Writer(Client):
         if self.producer.flush(TIMEOUT_S):
             self.errors.append("producer %d: %d records without an answer after %d s"
                                % (self.number, len(self.producer), TIMEOUT_S))
-        for partition, sequence in self.pending:
-            self.add(partition, sequence, UNKNOWN, None)
+        self.give_up_pending()
 
 
 class Reader(Client):
@@ -210,7 +243,14 @@ class Load:
 
     def serves_since(self, moment):
         """Each producer has an acknowledgement in every partition for a record sent after this."""
+        self.check_alive()
         return all(newest > moment for writer in self.writers for newest in writer.newest)
+
+    def check_alive(self):
+        """A client that has ended will not be served, however long one waits."""
+        for client in self.clients():
+            if not client.thread.is_alive():
+                raise Mismatch("\n".join(client.errors))
 
     def await_service(self, moment):
         await_true("all partitions are written to", lambda: self.serves_since(moment), TIMEOUT_S)
