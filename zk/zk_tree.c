@@ -113,8 +113,8 @@ void zk_node_stat(const struct zk_node *node, struct zk_stat *out)
         .ctime_ms = node->ctime_ms,
         .mtime_ms = node->mtime_ms,
         .version = node->version,
-        // Creations plus deletions, as ZooKeeper derives it from the creations alone.
-        .cversion = node->creates * 2 - node->children_count,
+        // Creations plus deletions, as ZooKeeper derives it from the creations alone; it wraps around.
+        .cversion = (int32_t)((uint32_t)node->creates * 2 - (uint32_t)node->children_count),
         .ephemeral_owner = node->ephemeral_owner,
         .data_len = (int32_t)node->data_len,
         .num_children = node->children_count,

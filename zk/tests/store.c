@@ -151,7 +151,12 @@ void answer_keep(void *ctx, const struct zk_result *result)
     a->children = joined;
     a->path = result->path == NULL ? NULL : strdup(result->path);
     a->data_len = result->data.len;
-    a->data = result->data.data == NULL ? NULL : strndup((const char *)result->data.data, result->data.len);
+    a->data = NULL;
+    if (result->data.data != NULL) { // which has no end mark
+        a->data = calloc(1, result->data.len + 1);
+        assert_non_null(a->data);
+        memcpy(a->data, result->data.data, result->data.len);
+    }
 }
 
 void answer_release(struct answer *a)

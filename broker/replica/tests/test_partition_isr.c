@@ -90,7 +90,7 @@ static void test_acks_of_a_lost_leadership_do_not_wait_for_others(void **state)
     wait_arm(&w.wait, 2);
     assert_int_equal(partition_ack(s.partition, ack, false, &link, &w.wait), ERR_AGAIN);
     assert_int_equal(scene_follow(&s, 7), ERR_OK);
-    assert_false(wait_disarm(&w.wait));
+    assert_true(atomic_load(&w.wait.remaining) <= 0);
     sem_wait(&w.woken);
     assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_NOT_LEADER);
     scene_wait_release(&w);
