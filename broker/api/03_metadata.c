@@ -266,7 +266,7 @@ enum api_step api_metadata(struct request *r)
     }
     // Who has joined a cluster but has not been told of it yet knows less than any other broker: clients take its
     // answer for the truth, and give up topics that are there.
-    if (metadata_brokers_count(r->metadata) == 0) {
+    if (metadata_brokers_count(r->metadata) == 0 && metadata_topics_count(r->metadata) == 0) {
         return API_CLOSE;
     }
     if (!all) {
