@@ -21,6 +21,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import confluent_kafka as ck
@@ -44,7 +45,9 @@ class Shim:
     """The faults of one broker; `environment` makes a process suffer them."""
 
     def __init__(self, work_dir, data_dir):
-        library = work_dir / "shim.so"
+        # LD_PRELOAD takes a blank for the end of a path, and the project may lie anywhere.
+        self.folder = tempfile.TemporaryDirectory(prefix="ottla-shim-")
+        library = pathlib.Path(self.folder.name) / "shim.so"
         compiler = os.environ.get("CC", "cc")
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, HERE / "shim.c", "-ldl"],
                        check=True)

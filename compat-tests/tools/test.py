@@ -79,7 +79,8 @@ def read_script(work_dir):
             (work_dir / name).write_text(content + "\n")
         elif line and not line.startswith("#"):
             filled = line.replace("{broker}", str(BROKER_ID))
-            filled = re.sub(r"\{file ([^}]+)\}", lambda m: str(work_dir / m.group(1)), filled)
+            filled = re.sub(r"\{file ([^}]+)\}", lambda m: shlex.quote(str(work_dir / m.group(1))),
+                            filled)
             commands.append((line, shlex.split(filled)))
     return commands
 

@@ -21,11 +21,28 @@ SETTINGS = {
     "debug": "cgrp",
 }
 JOINED = re.compile(r"JoinGroup response: GenerationId (\d+)")
+LOG_LINE = re.compile(r"%\d\|")
+CUT_RECORD = re.compile(r"(record[ \d]*)(%\d\|.*)", re.DOTALL)  # kcat writes its lines in pieces
+
+
+def whole_lines(pipe):
+    """The lines of the pipe; a record that a line of the log has cut in two is put together again."""
+    begun = ""
+    for line in os.fdopen(pipe, errors="replace"):
+        cut = CUT_RECORD.match(line)
+        if cut:
+            begun = begun + cut.group(1)
+            yield cut.group(2)
+        elif begun and not LOG_LINE.match(line):
+            yield begun + line
+            begun = ""
+        else:
+            yield line
 
 
 def tell(pipe):
     generation = -1
-    for line in os.fdopen(pipe, errors="replace"):
+    for line in whole_lines(pipe):
         joined = JOINED.search(line)
         if joined:
             generation = joined.group(1)
