@@ -70,6 +70,13 @@ class CheckerTest(unittest.TestCase):
     def test_unread_final_is_sound(self):
         self.assertEqual([], check(with_final([(1, 0), (1, 1), (1, 2), (1, 3)])))
 
+    def test_acknowledged_without_an_offset(self):
+        sent = [*sound().sent[:3], Sent(1, 3, 0, ACKED, None)]
+        self.assertEqual([], check(sound(sent=sent)))
+        lost = with_final([(1, 0), (1, 1), (1, 2)])
+        lost.sent = sent
+        self.assertIn("lost", [anomaly.kind for anomaly in check(lost)])
+
     def test_broken(self):
         for number, (kind, history) in enumerate(BROKEN):
             with self.subTest(number=number, kind=kind):
