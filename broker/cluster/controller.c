@@ -105,6 +105,18 @@ void names_add(struct controller *c, const char *name)
     c->names[c->names_count++] = must_strdup(name);
 }
 
+void names_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
+{
+    (void)op;
+    if (r->err != ERR_OK) {
+        controller_fail(s, r->err);
+        return;
+    }
+    for (int i = 0; i < r->n_children; i++) {
+        names_add(s->c, r->children[i]);
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // Batches
 

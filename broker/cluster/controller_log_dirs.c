@@ -56,19 +56,7 @@ static void list_done(struct step *s)
     batch_end(s);
 }
 
-static void list_result(struct step *s, const struct batch_op *op, const struct zk_result *r)
-{
-    (void)op;
-    if (r->err != ERR_OK) {
-        controller_fail(s, r->err);
-        return;
-    }
-    for (int i = 0; i < r->n_children; i++) {
-        names_add(s->c, r->children[i]);
-    }
-}
-
-static const struct batch_phase list_phase = {"listing notes about log directories", list_result, list_done};
+static const struct batch_phase list_phase = {"listing notes about log directories", names_result, list_done};
 
 void log_dirs_begin(struct step *s)
 {

@@ -201,6 +201,8 @@ void controller_elect(struct step *s);
 void controller_check(struct step *s, void (*next)(struct step *s));
 void names_clear(struct controller *c);
 void names_add(struct controller *c, const char *name);
+// The outcome of batch_children: its children become names. Anything but ERR_OK fails the controller.
+void names_result(struct step *s, const struct batch_op *op, const struct zk_result *r);
 
 struct controller_effect *effect_add(struct step *s, enum controller_effect_type type);
 

@@ -139,7 +139,7 @@ void partition_wake_all(struct partition *p, struct wake_list *woken)
     wake_acks(&p->acks, woken);
     wake_acks(&p->flush_acks, woken);
     for (int i = 0; i < 3; i++) {
-        partition_wake_fetches(&p->fetches[i], WAKE_ALL, woken);
+        partition_wake_fetches(&p->fetches[i], PARTITION_WAKE_ALL, woken);
     }
 }
 

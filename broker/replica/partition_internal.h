@@ -15,8 +15,6 @@
 
 #define PARTITION_WAKE_ALL ((int64_t)1 << 62) // more than any wait can miss
 
-#define WAKE_ALL ((int64_t)1 << 62) // more than any wait can miss
-
 enum flush_state {
     FLUSH_IDLE,
     FLUSH_QUEUED,

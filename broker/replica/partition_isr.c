@@ -117,8 +117,8 @@ void partition_brokers_alive(struct partition *p, const int32_t *ids, int32_t co
     }
     mutex_lock(&p->state_mu);
     for (int32_t i = 0; i < p->replicas.followers_count; i++) {
-        struct replica_progress *f = &p->replicas.followers[i];
-        f->alive = id_found(ids, count, f->broker_id);
+        int32_t id = p->replicas.followers[i].broker_id;
+        replica_set_alive(&p->replicas, id, id_found(ids, count, id));
     }
     if (p->role == PARTITION_LEADS) {
         partition_advance(p, log, &woken);
