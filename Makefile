@@ -11,7 +11,8 @@ export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1
 
-.PHONY: help build run cluster test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat chaos demo bench clean
+.PHONY: help build run cluster test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat compat-fast chaos demo \
+    bench clean
 
 help:
 	@echo 'make run      build and start a broker on 127.0.0.1:9092, data in ./ottla-data'
@@ -24,7 +25,8 @@ help:
 	@echo 'make asan     unit tests and a client run under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan     the same under the thread sanitizer'
 	@echo 'make fuzz     each fuzz target under libFuzzer for FUZZ_SECONDS (60)'
-	@echo 'make compat   real clients against a running broker'
+	@echo 'make compat   every suite of compatibility tests, or SUITE=clients alone; an hour'
+	@echo 'make compat-fast   the real clients of make test against a running broker'
 	@echo 'make chaos    CHAOS_FAULTS (200) random faults on three brokers, by CHAOS_SEED; nothing may be lost'
 	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
 	@echo 'make tidy     the advice of clang-tidy'
@@ -92,7 +94,12 @@ fuzz:
 	        -print_final_stats=1 -artifact_prefix=build/fuzz/ "build/fuzz/corpus/$$fuzzer" || exit 1; \
 	done <build/fuzz/fuzzers.txt
 
+# SUITE: the names of some suites; without it all of them run.
 compat: build
+	@tools/install-deps test
+	@OTTLA="$(CURDIR)/build/ottla" compat-tests/suites $(SUITE)
+
+compat-fast: build
 	@tools/install-deps test
 	@OTTLA="$(CURDIR)/build/ottla" compat-tests/run
 
@@ -107,7 +114,7 @@ test:
 	@$(MAKE) check
 	@$(MAKE) asan-unit
 	@$(MAKE) tsan-unit
-	@$(MAKE) compat
+	@$(MAKE) compat-fast
 	@echo 'make test: all passed'
 
 demo: build

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients and tools in their pinned versions, installed once and used by every run.
+
+What always holds: an entry of the cache is named by the hash of what defines it, and is complete or not there;
+whoever installs holds the cache's lock.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+COMPAT_TESTS = pathlib.Path(__file__).resolve().parent.parent
+ROOT = COMPAT_TESTS.parent
+INSTALL_TIMEOUT_S = 900
+
+
+class Failure(Exception):
+    """A test that did not pass, or could not be set up; the text says why."""
+
+
+class Skipped(Exception):
+    """A test that this machine cannot run; the text says why."""
+
+
+class Cache:
+    """Installed clients, by the hash of what defines them; made once, used by many runs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self):
+        with open(self.folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def entry(self, name, sources, make):
+        """The folder `name`-<hash>; make(folder) fills it when it is not there complete."""
+        digest = hashlib.sha256(sys.version.encode())
+        for source in sources:
+            digest.update(source.read_bytes())
+        folder = self.folder / ("%s-%s" % (name, digest.hexdigest()[:12]))
+        done = folder / "complete"
+        if not done.exists():
+            if folder.exists():
+                shutil.rmtree(folder)
+            print("installing %s ..." % name, flush=True)
+            make(folder)
+            done.touch()
+        return folder
+
+    def python(self):
+        """Python with the packages of requirements.txt."""
+        requirements = COMPAT_TESTS / "requirements.txt"
+
+        def make(folder):
+            install([sys.executable, "-m", "venv", folder])
+            install([folder / "bin" / "python", "-m", "pip", "install", "--quiet",
+                     "--disable-pip-version-check", "-r", requirements])
+
+        return self.entry("python", [requirements], make) / "bin" / "python"
+
+    def maven(self, name, project, *options):
+        """A Maven project: classes/ and, in lib/, all it depends on."""
+        def make(folder):
+            need("mvn", "javac")
+            install(["mvn", "-q", "-B", "-f", project / "pom.xml", "-Dbuild.folder=%s" % folder,
+                     *options, "compile", "dependency:copy-dependencies",
+                     "-DoutputDirectory=%s" % (folder / "lib")])
+
+        need("java")
+        sources = [project / "pom.xml", *sorted((project / "src").rglob("*.java"))]
+        return self.entry(name, sources, make)
+
+    def apache_kafka(self):
+        return self.maven("apache-kafka", COMPAT_TESTS / "kafka-reads-ottla")
+
+    def go(self, name, project):
+        """A Go program. A Go that is too old for its go.mod takes go-1.19.mod, where there is one."""
+        need("go")
+        program = self.folder / name
+        environment = dict(os.environ, GOTOOLCHAIN="local", CGO_ENABLED="0")
+        found = subprocess.run(["go", "version"], env=environment, capture_output=True, text=True,
+                               check=True).stdout
+        version = go_version(r"go(\d+)\.(\d+)", found)
+        modules = "go.mod"
+        if version < go_version(r"(?m)^go (\d+)\.(\d+)", (project / modules).read_text()):
+            modules = "go-1.19.mod"
+            if not (project / modules).exists():
+                raise Skipped("this client needs a newer Go than " + found.split()[2])
+        install(["go", "build", "-buildvcs=false", "-modfile=" + modules, "-o", program, "."],
+                cwd=project, env=environment)
+        return program
+
+    def node(self, name, project):
+        """A JavaScript program and, beside it, node_modules."""
+        def make(folder):
+            need("npm")
+            shutil.copytree(project, folder, dirs_exist_ok=True)
+            install(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=folder)
+
+        need("node")
+        return self.entry(name, sorted(path for path in project.iterdir() if path.is_file()), make)
+
+
+def go_version(pattern, text):
+    return tuple(int(number) for number in re.search(pattern, text).groups())
+
+
+def need(*commands):
+    missing = [command for command in commands if not shutil.which(command)]
+    if missing:
+        raise Failure("not installed: %s (the packages are listed in compat-tests/packages.txt)"
+                      % ", ".join(missing))
+
+
+def install(command, **options):
+    command = [str(part) for part in command]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=INSTALL_TIMEOUT_S,
+                              check=False, **options)
+    except subprocess.TimeoutExpired:
+        raise Failure("not done after %d s: %s" % (INSTALL_TIMEOUT_S, " ".join(command))) from None
+    if done.returncode != 0:
+        raise Failure("exit code %d: %s\n%s" % (done.returncode, " ".join(command), done.stdout))
+
+
+def cache_folder():
+    """Where clients are installed and work is done: env COMPAT_DIR, else build/compat."""
+    return pathlib.Path(os.environ.get("COMPAT_DIR") or ROOT / "build" / "compat").resolve()
+
+
+def binary():
+    """The broker's program as an absolute path: env OTTLA, else the one of `make build`."""
+    return os.path.abspath(os.environ.get("OTTLA") or ROOT / "build" / "ottla")
+
+
+def results_file(suite):
+    """Where a suite of `make compat` leaves its results; its folder is there."""
+    folder = ROOT / "build" / "compat" / suite
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "results.json"
