@@ -7,6 +7,7 @@
 #include "base/tests/cmocka_all.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -223,6 +224,13 @@ void echo_await_aborted(struct echo_server *s, int n)
 void echo_await_done(struct echo_server *s, int n)
 {
     await(s, &s->done, n);
+}
+
+void echo_await_connections(struct listener *l, int32_t n)
+{
+    while (listener_connections(l) != n) {
+        sched_yield();
+    }
 }
 
 static int locked_read(struct echo_server *s, const int *count)

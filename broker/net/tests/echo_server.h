@@ -53,6 +53,9 @@ void echo_await_frames(struct echo_server *s, int n);
 void echo_await_aborted(struct echo_server *s, int n);
 void echo_await_done(struct echo_server *s, int n);
 
+// A connection is counted until after its end has been seen by the client.
+void echo_await_connections(struct listener *l, int32_t n);
+
 // How many frames have come, and how many exchanges are done, by now.
 int echo_frames(struct echo_server *s);
 int echo_done(struct echo_server *s);

@@ -391,7 +391,7 @@ static void test_abort_while_running(void **state)
     assert_string_equal(s.events, "o1e2w3!1-2!3");
     echo_release(&s, '1');
     echo_release(&s, '3');
-    assert_int_equal(listener_connections(s.listener), 0);
+    echo_await_connections(s.listener, 0);
     echo_release_all(&s);
 }
 

@@ -180,7 +180,7 @@ static void test_privileged_listener(void **state)
     }
     client_send(fds[1 - gone], "e3");
     client_expect(fds[1 - gone], "e3");
-    assert_int_equal(listener_connections(s.listener), 1);
+    echo_await_connections(s.listener, 1);
     assert_int_equal(listener_connections(brokers), 1);
     close(fds[0]);
     close(fds[1]);
