@@ -21,7 +21,7 @@ struct produce_part {
     struct partition *partition;        // referenced until the request ends; NULL when nothing was appended
     struct produce_response_partition_produce_response *out;
     struct wait_link link;
-    int64_t ack_offset;
+    struct partition_end end;
     bool pending; // appended, not yet acknowledged
     bool need_flush;
     struct log_append *unprepared; // takes long: is prepared elsewhere and appended later
@@ -267,7 +267,7 @@ static void part_append(struct request *r, struct produce_run *run, struct produ
         .now_ms = os_wall_ms(r->ctx->os),
         .brief = true,
     };
-    err = partition_append(p->partition, in->acks, &a, &r->arena, &p->ack_offset);
+    err = partition_append(p->partition, in->acks, &a, &r->arena, &p->end);
     if (err == ERR_AGAIN && a.takes_long && (p->unprepared = arena_alloc(&r->arena, sizeof a)) != NULL) {
         a.brief = false;
         *p->unprepared = a;
@@ -310,7 +310,7 @@ static void run_append_prepared(struct request *r, struct produce_run *run)
         struct produce_part *p = &run->parts[b->part];
         enum err err = b->err;
         if (err == ERR_OK) {
-            err = partition_append(p->partition, in->acks, &b->append, &r->arena, &p->ack_offset);
+            err = partition_append(p->partition, in->acks, &b->append, &r->arena, &p->end);
         }
         part_appended(r, p, err, &b->append);
         log_append_drop(&b->append);
@@ -331,7 +331,7 @@ static int32_t run_settle(struct request *r, struct produce_run *run, bool link)
             continue;
         }
         enum err err =
-            partition_ack(p->partition, p->ack_offset, p->need_flush, link ? &p->link : NULL, link ? &r->wait : NULL);
+            partition_ack(p->partition, &p->end, p->need_flush, link ? &p->link : NULL, link ? &r->wait : NULL);
         if (err == ERR_AGAIN) {
             pending++;
         } else if (err == ERR_OK) {

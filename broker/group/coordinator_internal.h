@@ -40,7 +40,7 @@ struct group_append {
     struct group_slot *slot; // referenced while it is on its way to the loop or waits there
     uint64_t write_id;
     int64_t first_offset;
-    int64_t ack_offset;
+    struct partition_end end;
     int64_t deadline_ms; // monotonic
     bool need_flush;
     bool waits;     // [loop] in the list of those that wait

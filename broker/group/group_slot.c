@@ -37,7 +37,7 @@ void group_slot_unref(struct group_slot *s)
 // Appending
 
 static enum err batch_append(struct group_slot *s, const struct group_write *w, int16_t acks, struct log_append *a,
-                             int64_t *ack_offset)
+                             struct partition_end *end)
 {
     struct log_batch_writer batch;
     struct arena scratch;
@@ -50,7 +50,7 @@ static enum err batch_append(struct group_slot *s, const struct group_write *w, 
     enum err err = log_batch_writer_finish(&batch, w->producer, &a->data, &a->len);
     if (err == ERR_OK) {
         arena_init(&scratch, APPEND_ARENA_LIMIT);
-        err = partition_append(s->partition, acks, a, &scratch, ack_offset);
+        err = partition_append(s->partition, acks, a, &scratch, end);
         arena_release(&scratch);
     }
     log_batch_writer_release(&batch);
@@ -67,12 +67,12 @@ static void slot_write(struct group_slot *s, const struct group_write *w)
     int16_t acks = w->acks_none ? 0 : c->options.required_acks;
     p->write_id = w->id;
     p->slot = s;
-    p->err = batch_append(s, w, acks, &a, &p->ack_offset);
+    p->err = batch_append(s, w, acks, &a, &p->end);
     p->first_offset = a.first_offset;
     p->need_flush = a.flush_due;
     STAILQ_INSERT_TAIL(&s->appends, p, entry);
     if (p->err == ERR_OK && acks != 0 && (acks == -1 || a.flush_due)) {
-        p->err = partition_ack(s->partition, p->ack_offset, p->need_flush, NULL, NULL);
+        p->err = partition_ack(s->partition, &p->end, p->need_flush, NULL, NULL);
     }
     p->done = p->err != ERR_AGAIN;
     if (!p->done) {
@@ -226,7 +226,7 @@ static void append_woken(struct wait *w)
 {
     struct group_append *p = (struct group_append *)((char *)w - offsetof(struct group_append, wait));
     append_wait_end(p);
-    enum err err = partition_ack(p->slot->partition, p->ack_offset, p->need_flush, NULL, NULL);
+    enum err err = partition_ack(p->slot->partition, &p->end, p->need_flush, NULL, NULL);
     append_finish(p, err == ERR_AGAIN || p->timed_out ? ERR_TIMED_OUT : err);
 }
 
@@ -245,7 +245,7 @@ static void append_to_loop(struct mailbox_item *item)
     wait_init(&p->wait, c->loop, append_woken);
     wait_arm(&p->wait, 1);
     enum err err =
-        c->ended ? ERR_CLOSED : partition_ack(p->slot->partition, p->ack_offset, p->need_flush, &p->link, &p->wait);
+        c->ended ? ERR_CLOSED : partition_ack(p->slot->partition, &p->end, p->need_flush, &p->link, &p->wait);
     if (err != ERR_AGAIN) {
         append_finish(p, err); // nothing holds a link
         return;

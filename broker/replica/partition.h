@@ -21,20 +21,27 @@ const char *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 const struct uuid *partition_topic_id(const struct partition *p);
 
+// Where an append ended, and as the leader of which epoch it was made.
+struct partition_end {
+    int64_t offset; // the next one
+    int32_t leader_epoch;
+};
+
 // The part of an append that may take long (log_prepare), to be done where nobody waits for it; partition_append then
 // takes what has come of it. ERR_NOT_LEADER: the partition has ended. Errors of log_prepare. [any]
 enum err partition_prepare(struct partition *p, struct log_append *a, struct arena *scratch) WARN_UNUSED;
 // Leader side of Produce. required_acks as in the request (-1: ERR_NOT_ENOUGH_REPLICAS when the ISR is smaller than
-// min.insync.replicas, capped by the replica count). After ERR_OK the record set is in the log; *ack_offset is what
-// must be reached before an acks=-1 or flush_due append may be acknowledged.
+// min.insync.replicas, capped by the replica count). After ERR_OK the record set is in the log; *end is what must be
+// reached before an acks=-1 or flush_due append may be acknowledged.
 // ERR_NOT_LEADER, ERR_FAILED (KAFKA_STORAGE_ERROR) and the errors of log_append. a->leader_epoch is filled in here.
 enum err partition_append(struct partition *p, int16_t required_acks, struct log_append *a, struct arena *scratch,
-                          int64_t *ack_offset) WARN_UNUSED;
+                          struct partition_end *end) WARN_UNUSED;
 // What has become of an append that has to be acknowledged: ERR_OK reached; ERR_AGAIN not yet (and, when w is not
 // NULL, link is linked: w is counted down by one when that is reached, and by a large number when leadership changes or
-// the log fails: the caller looks at once); ERR_NOT_LEADER; ERR_FAILED;
-// ERR_NOT_ENOUGH_REPLICAS (the ISR shrank meanwhile). need_flush: the data must be fsynced as well.
-enum err partition_ack(struct partition *p, int64_t ack_offset, bool need_flush, struct wait_link *link,
+// the log fails: the caller looks at once); ERR_NOT_LEADER (also where leadership went and has come back: other records
+// may stand there now); ERR_FAILED; ERR_NOT_ENOUGH_REPLICAS (the ISR shrank meanwhile). need_flush: the data must be
+// fsynced as well.
+enum err partition_ack(struct partition *p, const struct partition_end *end, bool need_flush, struct wait_link *link,
                        struct wait *w) WARN_UNUSED;
 
 enum partition_isolation {

@@ -52,7 +52,7 @@ enum err partition_prepare(struct partition *p, struct log_append *a, struct are
 }
 
 enum err partition_append(struct partition *p, int16_t required_acks, struct log_append *a, struct arena *scratch,
-                          int64_t *ack_offset)
+                          struct partition_end *end)
 {
     mutex_lock(&p->append_mu);
     enum err err = append_check(p, required_acks, &a->leader_epoch);
@@ -70,26 +70,34 @@ enum err partition_append(struct partition *p, int16_t required_acks, struct log
     if (err == ERR_OK && (a->flush_due || a->rolled)) {
         partition_flush_start(p);
     }
-    *ack_offset = a->last_offset + 1;
+    *end = (struct partition_end){.offset = a->last_offset + 1, .leader_epoch = a->leader_epoch};
     return err;
 }
 
-enum err partition_ack(struct partition *p, int64_t ack_offset, bool need_flush, struct wait_link *link, struct wait *w)
+// Under state_mu. The append is in this leader's log still: whoever follows may cut it off, and copy others' records.
+static enum err ack_check(const struct partition *p, const struct partition_end *end)
+{
+    enum err err = partition_check_leader(p);
+    return err == ERR_OK && end->leader_epoch < p->first_epoch ? ERR_NOT_LEADER : err;
+}
+
+enum err partition_ack(struct partition *p, const struct partition_end *end, bool need_flush, struct wait_link *link,
+                       struct wait *w)
 {
     struct log *log = partition_log_enter(p);
     if (log == NULL) {
         return ERR_NOT_LEADER;
     }
     mutex_lock(&p->state_mu);
-    enum err err = partition_check_leader(p);
-    bool reached = p->high_watermark >= ack_offset && (!need_flush || log_recovery_point(log) >= ack_offset);
+    enum err err = ack_check(p, end);
+    bool reached = p->high_watermark >= end->offset && (!need_flush || log_recovery_point(log) >= end->offset);
     if (err == ERR_OK && reached) {
         bool enough = replica_set_maximal_isr(&p->replicas) >= partition_needed_isr(p);
         err = enough ? ERR_OK : ERR_NOT_ENOUGH_REPLICAS;
     } else if (err == ERR_OK) {
         err = ERR_AGAIN;
         if (w != NULL) {
-            wait_link_add(need_flush ? &p->flush_acks : &p->acks, link, w, ack_offset);
+            wait_link_add(need_flush ? &p->flush_acks : &p->acks, link, w, end->offset);
         }
     }
     mutex_unlock(&p->state_mu);

@@ -53,6 +53,7 @@ struct partition {
     bool ended;
     int32_t leader_epoch;
     int64_t epoch_start;         // the leader's: its end offset when its epoch began
+    int32_t first_epoch;         // the leader's: in which it began to lead, and has done so without a break
     struct replica_set replicas; // the leader's
     int64_t counted_end;         // the leader's: how far its own log counts for the high watermark
     int32_t min_insync_replicas;

@@ -94,6 +94,7 @@ static enum err lead_begin(struct partition *p, const struct cluster_partition_s
     if (uuid_is_zero(&p->topic_id)) { // before the first leader; nobody looks at it until there is one
         p->topic_id = s->topic_id;
     }
+    p->first_epoch = p->role == PARTITION_LEADS ? p->first_epoch : s->leader_epoch;
     p->role = PARTITION_LEADS;
     p->leader_epoch = s->leader_epoch;
     p->epoch_start = p->counted_end = log_end_offset(p->log);

@@ -119,13 +119,13 @@ size_t scene_batch(uint8_t out[SCENE_BATCH_MAX], int32_t count)
     return w.len;
 }
 
-enum err scene_append(struct scene *s, int32_t count, struct log_append *a, int64_t *ack_offset)
+enum err scene_append(struct scene *s, int32_t count, struct log_append *a, struct partition_end *end)
 {
     static const int16_t acks = 1;
     uint8_t batch[SCENE_BATCH_MAX];
     *a = (struct log_append){.data = batch, .origin = LOG_FROM_CLIENT, .now_ms = os_wall_ms(os_real())};
     a->len = scene_batch(batch, count);
-    enum err err = partition_append(s->partition, acks, a, &s->arena, ack_offset);
+    enum err err = partition_append(s->partition, acks, a, &s->arena, end);
     a->data = NULL;
     return err;
 }

@@ -38,7 +38,7 @@ enum err scene_follow(struct scene *s, int32_t epoch);
 #define SCENE_BATCH_MAX 4096
 size_t scene_batch(uint8_t out[SCENE_BATCH_MAX], int32_t count);
 // Appends one such batch with acks=1.
-enum err scene_append(struct scene *s, int32_t count, struct log_append *a, int64_t *ack_offset);
+enum err scene_append(struct scene *s, int32_t count, struct log_append *a, struct partition_end *end);
 
 // A wait whose wakes are counted.
 struct scene_wait {

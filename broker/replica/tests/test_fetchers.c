@@ -118,7 +118,7 @@ static void test_cuts_what_diverges(void **state)
     struct rig r;
     struct log_append a;
     struct partition_position at;
-    int64_t ack;
+    struct partition_end ack;
     rig_open(&r);
     assert_int_equal(scene_append(&r.scene, 3, &a, &ack), ERR_OK);
     assert_int_equal(scene_lead(&r.scene, 6, 3, 3), ERR_OK);
@@ -158,7 +158,7 @@ static void test_a_shorter_leader(void **state)
     (void)state;
     struct rig r;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     rig_open(&r);
     assert_int_equal(scene_append(&r.scene, 9, &a, &ack), ERR_OK);
     r.leader.new_epoch = 5; // an unclean election: it has less of the same epoch

@@ -29,12 +29,12 @@ static void test_append_and_fetch(void **state)
     (void)state;
     struct scene s;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     scene_open(&s, os_real(), INT64_MAX);
     assert_int_equal(scene_append(&s, 3, &a, &ack), ERR_OK);
     assert_int_equal(a.first_offset, 0);
-    assert_int_equal(ack, 3);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_OK);
+    assert_int_equal(ack.offset, 3);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_OK);
     assert_int_equal(scene_append(&s, 2, &a, &ack), ERR_OK);
     assert_int_equal(a.first_offset, 3);
     struct partition_read r = read_at(4);
@@ -59,7 +59,7 @@ static void test_epochs_fence(void **state)
     (void)state;
     struct scene s;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     scene_open(&s, os_real(), INT64_MAX);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
     struct partition_read r = read_at(0);
@@ -92,7 +92,7 @@ static void test_too_few_in_sync(void **state)
     (void)state;
     struct scene s;
     struct log_append a = {0};
-    int64_t ack;
+    struct partition_end ack;
     uint8_t batch[SCENE_BATCH_MAX];
     scene_open(&s, os_real(), INT64_MAX);
     s.config.min_insync_replicas = 2;
@@ -103,7 +103,7 @@ static void test_too_few_in_sync(void **state)
     a = (struct log_append){.data = batch, .len = scene_batch(batch, 1), .origin = LOG_FROM_CLIENT};
     assert_int_equal(partition_append(s.partition, -1, &a, &s.arena, &ack), ERR_NOT_ENOUGH_REPLICAS);
     assert_int_equal(partition_append(s.partition, 1, &a, &s.arena, &ack), ERR_OK);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN); // the watermark stands
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN); // the watermark stands
     scene_close(&s);
 }
 
@@ -114,7 +114,7 @@ static void test_append_wakes_at_the_byte(void **state)
     struct log_append a;
     struct scene_wait one, two;
     struct wait_link link_one = {0}, link_two = {0};
-    int64_t ack;
+    struct partition_end ack;
     uint8_t batch[SCENE_BATCH_MAX];
     scene_open(&s, os_real(), INT64_MAX);
     scene_wait_init(&s, &one);
@@ -180,24 +180,24 @@ static void test_flush_is_waited_for(void **state)
     struct log_append a;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack;
+    struct partition_end ack;
     scene_open(&s, os_real(), 1);
     scene_wait_init(&s, &w);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
         assert_true(a.flush_due);
         wait_arm(&w.wait, 1);
-        enum err err = partition_ack(s.partition, ack, true, &link, &w.wait);
+        enum err err = partition_ack(s.partition, &ack, true, &link, &w.wait);
         if (err == ERR_AGAIN) {
             sem_wait(&w.woken);
         } else {
             assert_int_equal(err, ERR_OK);
         }
         partition_unlink(s.partition, &link);
-        assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_OK);
-        struct partition_read r = read_at(ack - 1);
+        assert_int_equal(partition_ack(s.partition, &ack, true, NULL, NULL), ERR_OK);
+        struct partition_read r = read_at(ack.offset - 1);
         assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
-        assert_int_equal(r.high_watermark, ack);
+        assert_int_equal(r.high_watermark, ack.offset);
         read_done(&r);
     }
     scene_wait_release(&w);
@@ -210,26 +210,26 @@ static void test_flush_by_time(void **state)
     (void)state;
     struct scene s;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     scene_open(&s, os_real(), INT64_MAX);
     struct topic_config config = s.config;
     config.flush_ms = 1000;
     partition_configure(s.partition, &config, &s.log_config);
     partition_flush_if_due(s.partition, 5000); // nothing to do: the time counts from here
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
-    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, true, NULL, NULL), ERR_AGAIN);
     partition_flush_if_due(s.partition, 5999);
-    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, true, NULL, NULL), ERR_AGAIN);
     partition_flush_if_due(s.partition, 6000);
-    while (partition_ack(s.partition, ack, true, NULL, NULL) == ERR_AGAIN) {
+    while (partition_ack(s.partition, &ack, true, NULL, NULL) == ERR_AGAIN) {
         sched_yield();
     }
-    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, true, NULL, NULL), ERR_OK);
     config.flush_ms = INT64_MAX; // taken back while the broker runs
     partition_configure(s.partition, &config, &s.log_config);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
     partition_flush_if_due(s.partition, INT64_MAX / 2);
-    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, true, NULL, NULL), ERR_AGAIN);
     scene_close(&s);
 }
 
@@ -241,7 +241,7 @@ static void test_failed_fsync_ends_service(void **state)
     struct log_append a;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack;
+    struct partition_end ack;
     test_os_init(&os);
     scene_open(&s, &os.os, 1);
     scene_wait_init(&s, &w);
@@ -249,12 +249,12 @@ static void test_failed_fsync_ends_service(void **state)
     os.fail_from[TEST_OS_FSYNC] = os.calls[TEST_OS_FSYNC] + 1;
     wait_arm(&w.wait, 1);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
-    enum err err = partition_ack(s.partition, ack, true, &link, &w.wait);
+    enum err err = partition_ack(s.partition, &ack, true, &link, &w.wait);
     if (err == ERR_AGAIN) {
         sem_wait(&w.woken);
     }
     partition_unlink(s.partition, &link);
-    assert_int_equal(partition_ack(s.partition, ack, true, NULL, NULL), ERR_FAILED);
+    assert_int_equal(partition_ack(s.partition, &ack, true, NULL, NULL), ERR_FAILED);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_FAILED);
     scene_wait_release(&w);
     scene_close(&s);
@@ -281,7 +281,7 @@ static void test_failed_write_ends_service(void **state)
     struct scene s;
     struct test_os os;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
@@ -303,7 +303,7 @@ static void test_full_disk_ends_by_itself(void **state)
     struct scene s;
     struct test_os os;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
@@ -317,7 +317,7 @@ static void test_full_disk_ends_by_itself(void **state)
     os.now_mono_us += INT64_C(60) * 1000 * 1000;
     log_dir_probe_space(partition_directory(s.partition));
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
-    assert_int_equal(ack, 2);
+    assert_int_equal(ack.offset, 2);
     scene_close(&s);
 }
 
@@ -328,7 +328,7 @@ static void test_retention_without_a_descriptor_waits(void **state)
     struct scene s;
     struct test_os os;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
@@ -348,7 +348,7 @@ static void test_offsets(void **state)
     (void)state;
     struct scene s;
     struct log_append a;
-    int64_t ack;
+    struct partition_end ack;
     scene_open(&s, os_real(), INT64_MAX);
     assert_int_equal(scene_append(&s, 3, &a, &ack), ERR_OK);
     static const struct {
@@ -418,15 +418,15 @@ static void append_acked(struct scene *s)
     struct log_append a;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack;
+    struct partition_end ack;
     scene_wait_init(s, &w);
     wait_arm(&w.wait, 1);
     assert_int_equal(scene_append(s, 1, &a, &ack), ERR_OK);
-    if (partition_ack(s->partition, ack, a.flush_due, &link, &w.wait) == ERR_AGAIN) {
+    if (partition_ack(s->partition, &ack, a.flush_due, &link, &w.wait) == ERR_AGAIN) {
         sem_wait(&w.woken);
     }
     partition_unlink(s->partition, &link);
-    assert_int_equal(partition_ack(s->partition, ack, a.flush_due, NULL, NULL), ERR_OK);
+    assert_int_equal(partition_ack(s->partition, &ack, a.flush_due, NULL, NULL), ERR_OK);
     scene_wait_release(&w);
 }
 
@@ -438,7 +438,7 @@ static void test_appends_share_an_fsync(void **state)
     struct log_append a;
     struct scene_wait w;
     struct wait_link links[10] = {{.threshold = 0}};
-    int64_t ack;
+    struct partition_end ack;
     slow_disk_init(&disk);
     scene_open(&s, &disk.os, 1);
     append_acked(&s); // the fsyncs of a new folder are over
@@ -450,14 +450,14 @@ static void test_appends_share_an_fsync(void **state)
     wait_arm(&w.wait, 10);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
-        assert_int_equal(partition_ack(s.partition, ack, true, &links[i], &w.wait), ERR_AGAIN);
+        assert_int_equal(partition_ack(s.partition, &ack, true, &links[i], &w.wait), ERR_AGAIN);
     }
     // Nothing of it may be read before it is on the disk, nor be acknowledged to acks=all.
     struct partition_read r = read_at(1);
     assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
     assert_int_equal(r.high_watermark, 1);
     assert_null(r.read.file);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     atomic_store(&disk.hold, false);
     sem_post(&disk.release);
     sem_wait(&w.woken);
@@ -481,7 +481,7 @@ static void test_fetch_waits_for_the_fsync(void **state)
     struct log_append a;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack;
+    struct partition_end ack;
     slow_disk_init(&disk);
     scene_open(&s, &disk.os, 1);
     append_acked(&s);
@@ -517,16 +517,16 @@ static void *appender_run(void *ctx)
         struct log_append append = {.data = batch, .origin = LOG_FROM_CLIENT};
         struct scene_wait w;
         struct wait_link link = {0};
-        int64_t ack;
+        struct partition_end ack;
         append.len = scene_batch(batch, 1);
         scene_wait_init(s, &w);
         wait_arm(&w.wait, 1);
         ASSERT(partition_append(s->partition, -1, &append, &a, &ack) == ERR_OK);
-        if (partition_ack(s->partition, ack, append.flush_due, &link, &w.wait) == ERR_AGAIN) {
+        if (partition_ack(s->partition, &ack, append.flush_due, &link, &w.wait) == ERR_AGAIN) {
             sem_wait(&w.woken);
         }
         partition_unlink(s->partition, &link);
-        ASSERT(partition_ack(s->partition, ack, append.flush_due, NULL, NULL) == ERR_OK);
+        ASSERT(partition_ack(s->partition, &ack, append.flush_due, NULL, NULL) == ERR_OK);
         scene_wait_release(&w);
     }
     arena_release(&a);
@@ -574,7 +574,7 @@ static void test_counted_bytes_are_bounded(void **state)
     struct log_append a;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack;
+    struct partition_end ack;
     scene_open(&s, os_real(), INT64_MAX);
     scene_wait_init(&s, &w);
     struct partition_read r = read_at(0);

@@ -40,7 +40,7 @@ static void isr_answer(struct scene *s, enum err err, const int32_t *isr, int32_
 }
 
 // Epoch 6, three replicas, all in sync, three records.
-static void scene_three(struct scene *s, struct test_os *os, int64_t *ack)
+static void scene_three(struct scene *s, struct test_os *os, struct partition_end *ack)
 {
     struct log_append a;
     scene_open(s, &os->os, INT64_MAX);
@@ -55,12 +55,13 @@ static void test_acks_wait_for_followers(void **state)
     struct test_os os;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     scene_wait_init(&s, &w);
     wait_arm(&w.wait, 1);
-    assert_int_equal(partition_ack(s.partition, ack, false, &link, &w.wait), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, &link, &w.wait), ERR_AGAIN);
     assert_int_equal(follower_fetches(&s, 2, 0, &high_watermark), ERR_OK);
     assert_int_equal(follower_fetches(&s, 2, 3, &high_watermark), ERR_OK);
     assert_int_equal(high_watermark, 0);
@@ -69,7 +70,7 @@ static void test_acks_wait_for_followers(void **state)
     assert_int_equal(high_watermark, 3); // it learns at once what it has brought about
     sem_wait(&w.woken);
     partition_unlink(s.partition, &link);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_OK);
     scene_wait_release(&w);
     scene_close(&s);
 }
@@ -83,17 +84,39 @@ static void test_acks_of_a_lost_leadership_do_not_wait_for_others(void **state)
     struct test_os os;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack;
+    struct partition_end ack;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     scene_wait_init(&s, &w);
     wait_arm(&w.wait, 2);
-    assert_int_equal(partition_ack(s.partition, ack, false, &link, &w.wait), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, &link, &w.wait), ERR_AGAIN);
     assert_int_equal(scene_follow(&s, 7), ERR_OK);
     assert_true(atomic_load(&w.wait.remaining) <= 0);
     sem_wait(&w.woken);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_NOT_LEADER);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_NOT_LEADER);
     scene_wait_release(&w);
+    scene_close(&s);
+}
+
+// Led again before anybody looked: as the leader of a later epoch, whose log has been another's meanwhile. An epoch
+// that follows on an epoch of its own takes nothing away.
+static void test_acks_end_with_the_reign(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct test_os os;
+    struct partition_end ack;
+    int64_t high_watermark;
+    test_os_init(&os);
+    scene_three(&s, &os, &ack);
+    assert_int_equal(scene_lead(&s, 7, 3, 2), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(follower_fetches(&s, 2, 3, &high_watermark), ERR_OK);
+    assert_int_equal(follower_fetches(&s, 3, 3, &high_watermark), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_OK);
+    assert_int_equal(scene_follow(&s, 8), ERR_OK);
+    assert_int_equal(scene_lead(&s, 9, 3, 2), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_NOT_LEADER);
     scene_close(&s);
 }
 
@@ -104,7 +127,8 @@ static void test_consumers_see_what_is_replicated(void **state)
     struct test_os os;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     scene_wait_init(&s, &w);
@@ -130,7 +154,8 @@ static void test_strangers_do_not_count(void **state)
     (void)state;
     struct scene s;
     struct test_os os;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(follower_fetches(&s, 9, 3, &high_watermark), ERR_NOT_LEADER);
@@ -143,12 +168,12 @@ static void test_strangers_do_not_count(void **state)
     r.last_fetched_epoch = 5;
     assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
     assert_true(r.diverging);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     // nor does a read that is run again after its wait
     r = replica_read(3, 3);
     r.noted = false;
     assert_int_equal(partition_fetch(s.partition, &r), ERR_OK);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     scene_close(&s);
 }
 
@@ -158,7 +183,8 @@ static void test_shrink_frees_who_waits(void **state)
     static const int32_t left[] = {1, 2};
     struct scene s;
     struct test_os os;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     follower_fetches(&s, 2, 3, &high_watermark);
@@ -170,10 +196,10 @@ static void test_shrink_frees_who_waits(void **state)
     assert_int_equal(s.last_asked.isr_count, 2);
     assert_memory_equal(s.last_isr, left, sizeof left);
     assert_int_equal(s.last_asked.leader_epoch, 6);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN); // nobody has confirmed it
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN); // nobody has confirmed it
     os.now_mono_us += (SCENE_LAG_MS + 1) * 1000;
     isr_answer(&s, ERR_OK, left, 2, 1);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_OK);
     scene_close(&s);
 }
 
@@ -184,7 +210,8 @@ static void test_grow_when_caught_up(void **state)
     struct scene s;
     struct test_os os;
     struct log_append a;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     assert_int_equal(scene_append(&s, 2, &a, &ack), ERR_OK);
@@ -196,7 +223,7 @@ static void test_grow_when_caught_up(void **state)
     assert_memory_equal(s.last_isr, both, sizeof both);
     // asked for, it holds the watermark already
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     isr_answer(&s, ERR_AGAIN, NULL, 0, 0); // refused: it is asked for again with the next fetch
     assert_int_equal(follower_fetches(&s, 2, 3, &high_watermark), ERR_OK);
     assert_int_equal(s.asked, 2);
@@ -218,7 +245,8 @@ static void test_old_refusals_do_not_end_a_new_proposal(void **state)
     struct scene s;
     struct test_os os;
     struct log_append a;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK);
@@ -232,7 +260,7 @@ static void test_old_refusals_do_not_end_a_new_proposal(void **state)
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
     os.now_mono_us += INT64_C(2000) * SCENE_LAG_MS;
     assert_int_equal(follower_fetches(&s, 2, 1, &high_watermark), ERR_OK);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN); // 3 is in sync, and has nothing
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN); // 3 is in sync, and has nothing
     scene_close(&s);
 }
 
@@ -241,15 +269,16 @@ static void test_old_epochs_change_nothing(void **state)
     (void)state;
     struct scene s;
     struct test_os os;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK); // said again: no news
     follower_fetches(&s, 2, 3, &high_watermark);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     assert_int_equal(scene_lead(&s, 5, 3, 1), ERR_FENCED_EPOCH);
     assert_int_equal(scene_follow(&s, 5), ERR_FENCED_EPOCH);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     scene_close(&s);
 }
 
@@ -260,7 +289,8 @@ static void test_dead_brokers_do_not_hold_the_watermark(void **state)
     struct scene s;
     struct test_os os;
     struct log_append a;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK);
@@ -268,9 +298,9 @@ static void test_dead_brokers_do_not_hold_the_watermark(void **state)
     assert_int_equal(s.asked, 1);
     isr_answer(&s, ERR_AGAIN, NULL, 0, 0);
     assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_AGAIN);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     partition_brokers_alive(s.partition, alive, 2);
-    assert_int_equal(partition_ack(s.partition, ack, false, NULL, NULL), ERR_OK);
+    assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_OK);
     scene_close(&s);
 }
 
@@ -279,7 +309,8 @@ static void test_a_new_leader_is_not_sure_at_once(void **state)
     (void)state;
     struct scene s;
     struct test_os os;
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(scene_follow(&s, 7), ERR_OK);
@@ -304,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acks_wait_for_followers),
         cmocka_unit_test(test_acks_of_a_lost_leadership_do_not_wait_for_others),
+        cmocka_unit_test(test_acks_end_with_the_reign),
         cmocka_unit_test(test_consumers_see_what_is_replicated),
         cmocka_unit_test(test_strangers_do_not_count),
         cmocka_unit_test(test_shrink_frees_who_waits),

@@ -35,7 +35,7 @@ static void close_scene(struct move_scene *s)
 static void append(struct move_scene *s, int32_t records)
 {
     struct log_append a;
-    int64_t end;
+    struct partition_end end;
     assert_int_equal(scene_append(&s->scene, records, &a, &end), ERR_OK);
 }
 

@@ -127,12 +127,14 @@ static enum err tell(struct room *r, const char *topic, uint8_t id, int32_t part
 static enum err append(struct room *r, const char *topic, int32_t partition, int64_t *end)
 {
     struct partition *p;
+    struct partition_end at;
     uint8_t batch[SCENE_BATCH_MAX];
     struct log_append a = {.data = batch, .origin = LOG_FROM_CLIENT};
     a.len = scene_batch(batch, 5);
     enum err err = replica_manager_find(r->manager, slice_str(topic), partition, &p);
     if (err == ERR_OK) {
-        err = partition_append(p, 1, &a, &r->arena, end);
+        err = partition_append(p, 1, &a, &r->arena, &at);
+        *end = at.offset;
         partition_unref(p);
     }
     return err;
