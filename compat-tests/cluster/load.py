@@ -7,6 +7,7 @@ through every fault. Each client has a thread of its own, which alone notes what
 `Load.finish` ends the threads before it judges that.
 """
 
+import os
 import pathlib
 import sys
 import threading
@@ -30,16 +31,14 @@ READER = "reader"
 MAX_IN_FLIGHT_RECORDS = 200
 WRITE_PAUSE_S = 0.01
 TIMEOUT_S = 60
+READ_TIMEOUT_S = 120
 MESSAGE_TIMEOUT_S = 120
 LOG_LEVEL_CRITICAL = 2
+LOG_LEVEL_DEBUG = 7
 PADDING = b"." * 100
 # Told to a client for as long as a fault lasts; it goes on by itself.
 PASSING = (ck.KafkaError._TRANSPORT, ck.KafkaError._ALL_BROKERS_DOWN, ck.KafkaError._TIMED_OUT,
            ck.KafkaError._RESOLVE, ck.KafkaError._TIMED_OUT_QUEUE)
-# A broker that has just started may answer, for a moment, that there is no such topic, as Apache
-# Kafka does; a producer believes it, gives up what it has, and goes on as a new one.
-TOPIC_UNKNOWN = (ck.KafkaError._UNKNOWN_TOPIC, ck.KafkaError._UNKNOWN_PARTITION,
-                 ck.KafkaError.UNKNOWN_TOPIC_OR_PART)
 # A commit that was not taken: it is made again, or is no longer this member's business.
 NOT_COMMITTED = PASSING + (
     ck.KafkaError._NO_OFFSET, ck.KafkaError._WAIT_COORD, ck.KafkaError._STATE,
@@ -70,11 +69,13 @@ class Client:
                          "socket.timeout.ms": 10000, "log_level": LOG_LEVEL_CRITICAL,
                          "topic.metadata.refresh.interval.ms": 2000, "error_cb": self.on_error,
                          **settings}
+        if os.environ.get("CHAOS_DEBUG"):
+            self.settings.update({"debug": os.environ["CHAOS_DEBUG"], "log_level": LOG_LEVEL_DEBUG})
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def on_error(self, error):
-        if error.code() not in PASSING + TOPIC_UNKNOWN:
+        if error.code() not in PASSING:
             self.errors.append("%s: %s" % (type(self).__name__, error))
 
     def run(self):
@@ -98,47 +99,22 @@ class Writer(Client):
         self.topic = topic
         self.number = number
         self.sent = []
-        self.given_up = 0   # how often it lost its topic
-        self.begin()
-        self.newest = [0.0] * PARTITIONS  # when the newest acknowledged record was sent
-        self.last_ack = [time.monotonic()] * PARTITIONS
-        self.longest_gap_s = 0.0          # between two acknowledgements of a partition
-
-    def begin(self):
         self.producer = ck.Producer(self.settings)
         self.count = 0
         self.pending = {}   # (partition, sequence): when it was sent
-        self.lost_topic = False
-
-    def begin_anew(self):
-        self.producer.purge()
-        self.producer.flush(TIMEOUT_S)
-        self.give_up_pending()
-        self.given_up += 1
-        self.number += PRODUCERS
-        self.begin()
-
-    def give_up_pending(self):
-        for partition, sequence in self.pending:
-            self.add(partition, sequence, UNKNOWN, None)
-        self.pending = {}
+        self.newest = [0.0] * PARTITIONS  # when the newest acknowledged record was sent
+        self.ends = [0] * PARTITIONS      # the offset after the last acknowledged record
+        self.last_ack = [time.monotonic()] * PARTITIONS
+        self.longest_gap_s = 0.0          # between two acknowledgements of a partition
 
     def step(self):
-        if self.lost_topic:
-            self.begin_anew()
         if len(self.producer) < MAX_IN_FLIGHT_RECORDS:
             self.send(self.count % PARTITIONS, self.count // PARTITIONS)
         self.producer.poll(WRITE_PAUSE_S)
 
     def send(self, partition, sequence):
-        try:
-            self.producer.produce(self.topic, make_value(self.number, sequence),
-                                  partition=partition, on_delivery=self.delivered(sequence))
-        except ck.KafkaException as problem:
-            if problem.args[0].code() not in TOPIC_UNKNOWN:
-                raise
-            self.lost_topic = True
-            return
+        self.producer.produce(self.topic, make_value(self.number, sequence),
+                              partition=partition, on_delivery=self.delivered(sequence))
         self.pending[partition, sequence] = time.monotonic()
         self.count += 1
 
@@ -147,14 +123,14 @@ class Writer(Client):
             partition, now = message.partition(), time.monotonic()
             sent_at = self.pending.pop((partition, sequence))
             if error is not None:
-                self.lost_topic = self.lost_topic or error.code() in TOPIC_UNKNOWN
-                if not self.lost_topic:
-                    self.errors.append("producer %d: partition %d record %d: %s"
-                                       % (self.number, partition, sequence, error))
+                self.errors.append("producer %d: partition %d record %d: %s"
+                                   % (self.number, partition, sequence, error))
                 self.add(partition, sequence, UNKNOWN, None)
                 return
             self.add(partition, sequence, ACKED, message.offset())
             self.newest[partition] = max(self.newest[partition], sent_at)
+            if message.offset() is not None:
+                self.ends[partition] = max(self.ends[partition], message.offset() + 1)
             self.longest_gap_s = max(self.longest_gap_s, now - self.last_ack[partition])
             self.last_ack[partition] = now
         return report
@@ -167,7 +143,8 @@ class Writer(Client):
         if self.producer.flush(TIMEOUT_S):
             self.errors.append("producer %d: %d records without an answer after %d s"
                                % (self.number, len(self.producer), TIMEOUT_S))
-        self.give_up_pending()
+        for partition, sequence in self.pending:
+            self.add(partition, sequence, UNKNOWN, None)
 
 
 class Reader(Client):
@@ -255,6 +232,16 @@ class Load:
     def await_service(self, moment):
         await_true("all partitions are written to", lambda: self.serves_since(moment), TIMEOUT_S)
 
+    def await_read(self, names):
+        """All that is acknowledged now has been given to one of these readers."""
+        ends = [max(writer.ends[partition] for writer in self.writers)
+                for partition in range(PARTITIONS)]
+        def is_given_all():
+            self.check_alive()
+            return self.has_read(names, enumerate(ends))
+
+        await_true("%s is given all records" % "/".join(names), is_given_all, READ_TIMEOUT_S)
+
     def longest_gap_s(self):
         """The longest time since it was last asked in which a partition acknowledged nothing."""
         longest = max(writer.longest_gap_s for writer in self.writers)
@@ -272,7 +259,7 @@ class Load:
         errors = []
         for what, names in (("the reader", [READER]), ("the group", MEMBERS)):
             try:
-                await_true(what + " has read all", lambda names=names: self.has_read(names, ends),
+                await_true(what + " has read all", lambda names=names: self.has_read(names, ends.items()),
                            TIMEOUT_S)
             except Mismatch as problem:
                 errors.append(str(problem))
@@ -287,8 +274,9 @@ class Load:
                        errors + [text for client in self.clients() for text in client.errors])
 
     def has_read(self, names, ends):
+        """ends: pairs of a partition and the offset after its last record."""
         return all(max(self.readers[name].next_offset.get(partition, 0) for name in names) >= end
-                   for partition, end in ends.items())
+                   for partition, end in ends)
 
 
 def read_all(bootstrap, topic):

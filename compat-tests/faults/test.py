@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that are full or broken, under a running broker.
 
-A preloaded library (shim.c, built here) lets calls on the files of the log directory fail. Whatever
+A preloaded library (lib/shim.c) lets calls on the files of the log directory fail. Whatever
 fails: what was acknowledged is read while the fault lasts, and after it, once, at its offset; the
 broker never dies; it ends up as docs/OPERATING.md says.
 
@@ -15,14 +15,12 @@ broker never dies; it ends up as docs/OPERATING.md says.
 
 import argparse
 import contextlib
-import mmap
 import os
 import pathlib
-import struct
 import subprocess
 import sys
-import tempfile
 import time
+from errno import EIO
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -30,44 +28,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import brokers
 import rdkafka
 from records import Mismatch, await_true, expect
+from shim import RENAME, SYNC, TRUNCATE, WRITE, Shim
 
-HERE = pathlib.Path(__file__).resolve().parent
 TOPIC = "faults"
 TIMEOUT_S = 30
 POLL_S = 0.1
-WRITE, SYNC, TRUNCATE, RENAME, CREATE, RESERVE = 1, 2, 4, 8, 16, 32
-EIO, ENOSPC = 5, 28
 STORAGE_ERROR = ck.KafkaError.KAFKA_STORAGE_ERROR
-FORMAT = struct.Struct("@IiqqI4x")  # struct control of shim.c
-
-
-class Shim:
-    """The faults of one broker; `environment` makes a process suffer them."""
-
-    def __init__(self, work_dir, data_dir):
-        # LD_PRELOAD takes a blank for the end of a path, and the project may lie anywhere.
-        self.folder = tempfile.TemporaryDirectory(prefix="ottla-shim-")
-        library = pathlib.Path(self.folder.name) / "shim.so"
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, HERE / "shim.c", "-ldl"],
-                       check=True)
-        path = work_dir / "control"
-        path.write_bytes(bytes(FORMAT.size))
-        with open(path, "r+b") as file:
-            self.memory = mmap.mmap(file.fileno(), FORMAT.size)
-        self.environment = {"LD_PRELOAD": str(library), "FAULTS_CONTROL": str(path),
-                            "FAULTS_DIR": str(data_dir)}
-
-    def fail(self, ops, errnum, skip=0, halves=0):
-        self.clear()
-        self.memory[:] = FORMAT.pack(0, errnum, skip, 0, halves)
-        self.memory[0:4] = struct.pack("@I", ops)  # last: from now on
-
-    def clear(self):
-        self.memory[0:4] = bytes(4)
-
-    def hits(self):
-        return FORMAT.unpack(self.memory[:])[3]
 
 
 class Writer:
@@ -196,7 +162,7 @@ def full_disk(work_dir):
         admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 2})
         committer = Committer(broker.bootstrap)
         expect("error of a commit", None, committer.commit(1))
-        shim.fail(WRITE | CREATE | RESERVE, ENOSPC, halves=2)
+        shim.fill()
         for _ in range(3):
             expect("error while the disk is full", STORAGE_ERROR, writer.write())
             writer.check()
@@ -214,7 +180,7 @@ def full_disk(work_dir):
         writer.write_good(3)
         writer.check()
         restart(broker, writer, clean=True)
-        shim.fail(WRITE | CREATE | RESERVE, ENOSPC)
+        shim.fill()
         expect("error while the disk is full", STORAGE_ERROR, writer.write())
         shim.clear()
         restart(broker, writer, clean=False)

@@ -6,6 +6,7 @@ when two have it. Nothing here judges what was written: that is the checker's bu
 """
 
 import pathlib
+import re
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -18,6 +19,11 @@ SESSION_MS = 6000
 TIMEOUT_S = 60
 ASK_TIMEOUT_S = 5
 LOG_LEVEL_CRITICAL = 2  # A client that lost its broker would tell so on each attempt.
+
+
+def sending_broker(client_id):
+    """The id of the broker that calls itself this: as a follower, or a controller, as Kafka's do."""
+    return int(re.fullmatch(r"(?:broker-)?(\d+)(?:-fetcher-\d+)?", client_id)[1])
 
 
 class Cluster:
@@ -50,7 +56,7 @@ class Cluster:
         """Clients, the other brokers and ZooKeeper are each behind a link of this broker's."""
         broker, port = self.brokers[number], brokers.free_port()
         self.to_clients[number] = links.open(broker.port)
-        self.to_brokers[number] = links.open(port)
+        self.to_brokers[number] = links.open(port, sending_broker)
         self.to_zookeeper[number] = links.open(self.zookeeper.port)
         broker.overrides.update({
             "listeners": "PLAINTEXT://%s,BROKERS://127.0.0.1:%d" % (broker.bootstrap, port),
