@@ -111,12 +111,42 @@ def delete_topic(bootstrap, topic, timeout_s=30):
 
 def alter_cluster_configs(bootstrap, configs, timeout_s=10):
     """AlterConfigs v0 of all brokers together, which confluent-kafka refuses: the error code."""
+    return _alter_configs(bootstrap, 4, "", configs, timeout_s)
+
+
+def alter_topic_configs(bootstrap, topic, configs, timeout_s=10):
+    """AlterConfigs v0: the topic has these configs and no others; the error code."""
+    return _alter_configs(bootstrap, 2, topic, configs, timeout_s)
+
+
+def _alter_configs(bootstrap, kind, name, configs, timeout_s):
     pairs = b"".join(_string(key) + _string(given) for key, given in configs.items())
-    body = (struct.pack(">ib", 1, 4) + _string("") + struct.pack(">i", len(configs)) + pairs
+    body = (struct.pack(">ib", 1, kind) + _string(name) + struct.pack(">i", len(configs)) + pairs
             + struct.pack(">?", False))
     answer = Reader(ask(bootstrap, API_ALTER_CONFIGS, 0, body, timeout_s))
     _, _, error = answer.take("i"), answer.take("i"), answer.take("h")
     return error
+
+
+def leaders(bootstrap, topic, timeout_s=10):
+    """Metadata v0 of all topics, for naming one could create it: partitions of this one that have a leader."""
+    answer = Reader(ask(bootstrap, API_METADATA, 0, struct.pack(">i", 0), timeout_s))
+
+    def broker():
+        answer.take("i"), answer.string(), answer.take("i")
+
+    def partition():
+        _, _, leader = answer.take("hii")
+        for _ in range(2):  # replicas, those in sync
+            answer.array(lambda: answer.take("i"))
+        return leader
+
+    def one():
+        _, name = answer.take("h"), answer.string()
+        return name, answer.array(partition)
+
+    answer.array(broker)
+    return sum(1 for leader in dict(answer.array(one)).get(topic, []) if leader >= 0)
 
 
 class Reader:

@@ -13,3 +13,7 @@ require (
 	github.com/twmb/franz-go/pkg/kmsg v1.7.0 // indirect
 	golang.org/x/crypto v0.17.0 // indirect
 )
+
+require ottla/compat-tests/agent v0.0.0
+
+replace ottla/compat-tests/agent => ../common/go

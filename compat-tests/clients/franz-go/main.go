@@ -1,45 +1,166 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// franz-go (kgo and kadm) against a broker: argument 1 is its address.
-//
-// Creates a topic, produces with every codec, with and without idempotence and without
-// acknowledgement, reads from the beginning and by time, lists offsets, deletes the topic.
+// The agent of franz-go (kgo and kadm). What it is told: ../README.md.
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"math/rand"
 	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"ottla/compat-tests/agent"
 )
 
-const (
-	partitions = 3
-	stepMs     = 1000
-	timeout    = 60 * time.Second
-)
-
-// pass is a part of the row of records, and the settings of its producer.
-type pass struct {
-	codec      string
-	idempotent bool
-	acks       kgo.Acks
-	count      int
+type client struct {
+	bootstrap string
+	admin     *kadm.Client
+	member    *kgo.Client
 }
 
-func passes() []pass {
-	var out []pass
-	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
-		out = append(out, pass{codec, true, kgo.AllISRAcks(), 150})
-		out = append(out, pass{codec, false, kgo.LeaderAck(), 60})
+func bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), agent.Timeout)
+}
+
+func code(err error) (int16, bool) {
+	var refused *kerr.Error
+	if errors.As(err, &refused) {
+		return refused.Code, true
 	}
-	return append(out, pass{"none", false, kgo.NoAck(), 30})
+	return 0, false
 }
+
+// A topic
+
+func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	configs := map[string]*string{}
+	for name := range r.Configs {
+		value := r.Configs[name]
+		configs[name] = &value
+	}
+	_, err := c.admin.CreateTopic(ctx, r.Partitions, r.Replicas, configs, r.Topic)
+	return nil, err
+}
+
+func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	topics, err := c.admin.ListTopics(ctx)
+	leaders := map[string]int{}
+	for name, topic := range topics {
+		for _, p := range topic.Partitions {
+			if p.Leader >= 0 {
+				leaders[name]++
+			}
+		}
+	}
+	return agent.Answer{"topics": leaders}, err
+}
+
+func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	_, err := c.admin.DeleteTopic(ctx, r.Topic)
+	return nil, err
+}
+
+func (c *client) createPartitions(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	answer, err := c.admin.UpdatePartitions(ctx, r.Count, r.Topic)
+	if err == nil {
+		err = answer[r.Topic].Err
+	}
+	return nil, err
+}
+
+func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	found, err := c.admin.DescribeTopicConfigs(ctx, r.Topic)
+	if err != nil {
+		return nil, err
+	}
+	configs := map[string]*string{}
+	for _, config := range found[0].Configs {
+		configs[config.Key] = config.Value
+	}
+	return agent.Answer{"configs": configs}, found[0].Err
+}
+
+func (c *client) alterConfig(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	change := kadm.AlterConfig{Op: kadm.SetConfig, Name: r.Name, Value: &r.Value}
+	answer, err := c.admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{change}, r.Topic)
+	if err == nil {
+		err = answer[0].Err
+	}
+	return nil, err
+}
+
+func (c *client) describeCluster(*agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	found, err := c.admin.BrokerMetadata(ctx)
+	return agent.Answer{"brokers": found.Brokers.NodeIDs(), "controller": found.Controller}, err
+}
+
+func (c *client) deleteRecords(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	var before kadm.Offsets
+	before.AddOffset(r.Topic, r.Partition, r.Offset, -1)
+	answer, err := c.admin.DeleteRecords(ctx, before)
+	if err == nil {
+		err = answer.Error()
+	}
+	return nil, err
+}
+
+// listed is the offset that an answer of kadm holds for a partition.
+func listed(offsets kadm.ListedOffsets, err error, r *agent.Request) (kadm.ListedOffset, error) {
+	if err != nil {
+		return kadm.ListedOffset{}, err
+	}
+	found, ok := offsets.Lookup(r.Topic, r.Partition)
+	if !ok {
+		return found, fmt.Errorf("no answer for partition %d", r.Partition)
+	}
+	return found, found.Err
+}
+
+func (c *client) offsets(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	offsets, err := c.admin.ListStartOffsets(ctx, r.Topic)
+	earliest, err := listed(offsets, err, r)
+	if err != nil {
+		return nil, err
+	}
+	offsets, err = c.admin.ListEndOffsets(ctx, r.Topic)
+	latest, err := listed(offsets, err, r)
+	return agent.Answer{"earliest": earliest.Offset, "latest": latest.Offset}, err
+}
+
+func (c *client) offsetAt(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	offsets, err := c.admin.ListOffsetsAfterMilli(ctx, r.Timestamp, r.Topic)
+	found, err := listed(offsets, err, r)
+	if err == nil && found.Timestamp == -1 { // kadm answers the end offset where no record is that young
+		return agent.Answer{"offset": nil}, nil
+	}
+	return agent.Answer{"offset": found.Offset}, err
+}
+
+// Records
 
 func codecOf(name string) kgo.CompressionCodec {
 	switch name {
@@ -55,348 +176,219 @@ func codecOf(name string) kgo.CompressionCodec {
 	return kgo.NoCompression()
 }
 
-// makeRecord gives every shape of key, value and headers that is easily lost on the way.
-func makeRecord(topic string, number int, baseMs int64) *kgo.Record {
-	r := &kgo.Record{
-		Topic:     topic,
-		Partition: int32(number % partitions),
-		Timestamp: time.UnixMilli(baseMs + int64(number)*stepMs),
+func toRecord(topic string, r *agent.Record) *kgo.Record {
+	out := &kgo.Record{Topic: topic, Partition: r.Partition, Key: r.Key, Value: r.Value,
+		Timestamp: time.UnixMilli(r.Timestamp)}
+	for _, header := range r.Headers {
+		out.Headers = append(out.Headers, kgo.RecordHeader{Key: header.Name, Value: header.Value})
 	}
-	switch number % 4 {
-	case 0:
-		r.Key = []byte(fmt.Sprintf("key-%d", number))
-	case 2:
-		r.Key = []byte{}
-	case 3:
-		r.Key = []byte{0, 255, byte(number), 10, 13}
-	}
-	switch number % 5 {
-	case 0:
-		r.Value = bytes.Repeat([]byte(fmt.Sprintf("record %d, told again and again. ", number)),
-			number%40+1)
-	case 2:
-		r.Value = []byte{}
-	case 3:
-		for b := 0; b < 256; b++ {
-			r.Value = append(r.Value, byte(b))
-		}
-	case 4:
-		r.Value = make([]byte, 10000)
-		rand.New(rand.NewSource(int64(number))).Read(r.Value)
-	}
-	switch number % 3 {
-	case 1:
-		r.Headers = []kgo.RecordHeader{{Key: "number", Value: []byte(fmt.Sprint(number))}}
-	case 2:
-		r.Headers = []kgo.RecordHeader{{Key: "same", Value: []byte("1")},
-			{Key: "same", Value: []byte("2")}, {Key: "empty", Value: []byte{}}, {Key: "null"},
-			{Key: "n\u00e4me", Value: []byte("w\u00e9rt")}}
-	}
-	return r
+	return out
 }
 
-func produce(ctx context.Context, bootstrap string, p pass, batch []*kgo.Record,
-	nextOffset []int64) error {
+func fromRecords(records []*kgo.Record) []agent.Record {
+	out := []agent.Record{}
+	for _, r := range records {
+		one := agent.Record{Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
+			Timestamp: r.Timestamp.UnixMilli()}
+		for _, header := range r.Headers {
+			one.Headers = append(one.Headers, agent.Header{Name: header.Key, Value: header.Value})
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+func (c *client) openProducer(r *agent.Request) (*kgo.Client, error) {
+	acks := map[string]kgo.Acks{"all": kgo.AllISRAcks(), "1": kgo.LeaderAck(), "0": kgo.NoAck()}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(bootstrap),
+		kgo.SeedBrokers(c.bootstrap),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(codecOf(p.codec)),
+		kgo.ProducerBatchCompression(codecOf(r.Codec)),
 		kgo.ProducerBatchMaxBytes(30000),
-		kgo.RequiredAcks(p.acks),
+		kgo.RequiredAcks(acks[r.Acks]),
 		kgo.ProducerLinger(5 * time.Millisecond),
 	}
-	if !p.idempotent {
-		options = append(options, kgo.DisableIdempotentWrite(),
-			kgo.MaxProduceRequestsInflightPerBroker(1))
+	if !r.Idempotent {
+		options = append(options, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1))
 	}
-	client, err := kgo.NewClient(options...)
+	return kgo.NewClient(options...)
+}
+
+func (c *client) produce(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	producer, err := c.openProducer(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer client.Close()
-	failed := make(chan error, len(batch))
-	for _, record := range batch {
-		client.Produce(ctx, record, func(_ *kgo.Record, err error) {
-			if err != nil {
-				failed <- err
-			}
-		})
+	defer producer.Close()
+	var records []*kgo.Record
+	for i := range r.Records {
+		records = append(records, toRecord(r.Topic, &r.Records[i]))
 	}
-	if err := client.Flush(ctx); err != nil {
-		return fmt.Errorf("%+v: %w", p, err)
+	if err := producer.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return nil, err
 	}
-	select {
-	case err := <-failed:
-		return fmt.Errorf("%+v: %w", p, err)
-	default:
+	var offsets []int64
+	for _, record := range records {
+		offsets = append(offsets, record.Offset)
 	}
-	for _, record := range batch {
-		wanted := nextOffset[record.Partition]
-		if p.acks != kgo.NoAck() && record.Offset != wanted {
-			return fmt.Errorf("%+v: partition %d: acknowledged at offset %d instead of %d", p,
-				record.Partition, record.Offset, wanted)
+	return agent.Answer{"offsets": offsets}, nil
+}
+
+// take reads exactly so many records.
+func take(ctx context.Context, consumer *kgo.Client, count int) ([]*kgo.Record, error) {
+	var taken []*kgo.Record
+	for len(taken) < count {
+		fetches := consumer.PollRecords(ctx, count-len(taken))
+		if err := fetches.Err(); err != nil {
+			return nil, fmt.Errorf("after %d records: %w", len(taken), err)
 		}
-		nextOffset[record.Partition]++
+		taken = append(taken, fetches.Records()...)
 	}
-	return nil
+	return taken, nil
 }
 
-// sameBytes tells null and empty apart.
-func sameBytes(a, b []byte) bool {
-	return (a == nil) == (b == nil) && bytes.Equal(a, b)
-}
-
-func sameHeaders(a, b []kgo.RecordHeader) bool {
-	if len(a) != len(b) {
-		return false
+func (c *client) read(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	begin := map[int32]kgo.Offset{r.Partition: kgo.NewOffset().At(r.Starts[0])}
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(c.bootstrap), kgo.FetchMaxWait(50*time.Millisecond),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.Topic: begin}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
+	if err != nil {
+		return nil, err
 	}
-	for i := range a {
-		if a[i].Key != b[i].Key || !sameBytes(a[i].Value, b[i].Value) {
-			return false
+	defer consumer.Close()
+	var reads [][]agent.Record
+	for i, start := range r.Starts {
+		if i > 0 {
+			consumer.SetOffsets(map[string]map[int32]kgo.EpochOffset{
+				r.Topic: {r.Partition: {Epoch: -1, Offset: start}}})
 		}
+		taken, err := take(ctx, consumer, r.Count)
+		if err != nil {
+			return nil, err
+		}
+		reads = append(reads, fromRecords(taken))
 	}
-	return true
+	return agent.Answer{"reads": reads}, nil
 }
 
-func compare(wrote, read *kgo.Record) error {
-	where := fmt.Sprintf("partition %d offset %d", read.Partition, read.Offset)
-	if !sameBytes(wrote.Key, read.Key) {
-		return fmt.Errorf("%s: key: wrote %.100q, read %.100q", where, wrote.Key, read.Key)
-	}
-	if !sameBytes(wrote.Value, read.Value) {
-		return fmt.Errorf("%s: value: wrote %.100q (%d bytes), read %.100q (%d bytes)", where,
-			wrote.Value, len(wrote.Value), read.Value, len(read.Value))
-	}
-	if !sameHeaders(wrote.Headers, read.Headers) {
-		return fmt.Errorf("%s: headers: wrote %q, read %q", where, wrote.Headers, read.Headers)
-	}
-	if !wrote.Timestamp.Equal(read.Timestamp) {
-		return fmt.Errorf("%s: timestamp: wrote %v, read %v", where, wrote.Timestamp,
-			read.Timestamp)
-	}
-	if read.Attrs.TimestampType() != 0 {
-		return fmt.Errorf("%s: timestamp type %d instead of CreateTime", where,
-			read.Attrs.TimestampType())
-	}
-	return nil
-}
+// A group
 
-func consumer(bootstrap, topic string, offsets map[int32]kgo.Offset) (*kgo.Client, error) {
-	return kgo.NewClient(
-		kgo.SeedBrokers(bootstrap),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
+func (c *client) join(r *agent.Request) (agent.Answer, error) {
+	member, err := kgo.NewClient(kgo.SeedBrokers(c.bootstrap), kgo.ConsumerGroup(r.Group),
+		kgo.ConsumeTopics(r.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(), kgo.HeartbeatInterval(300*time.Millisecond),
 		kgo.FetchMaxWait(50*time.Millisecond))
+	c.member = member
+	return nil, err
 }
 
-func readAll(ctx context.Context, bootstrap, topic string, wrote [][]*kgo.Record) error {
-	offsets := map[int32]kgo.Offset{}
-	left := 0
-	for p := range wrote {
-		offsets[int32(p)] = kgo.NewOffset().AtStart()
-		left += len(wrote[p])
+func (c *client) poll(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.Wait())
+	defer cancel()
+	fetches := c.member.PollRecords(ctx, 1000)
+	if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, err
 	}
-	client, err := consumer(bootstrap, topic, offsets)
+	return agent.Answer{"records": fromRecords(fetches.Records())}, nil
+}
+
+func (c *client) commit(*agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	return nil, c.member.CommitUncommittedOffsets(ctx)
+}
+
+func (c *client) leave(*agent.Request) (agent.Answer, error) {
+	c.member.Close()
+	return nil, nil
+}
+
+func (c *client) listGroups(*agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	found, err := c.admin.ListGroups(ctx)
+	return agent.Answer{"groups": found.Groups()}, err
+}
+
+func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	answer, err := c.admin.DescribeGroups(ctx, r.Group)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer client.Close()
-	next := make([]int, partitions)
-	check := func(read *kgo.Record) error {
-		wanted := next[read.Partition]
-		if read.Offset != int64(wanted) {
-			return fmt.Errorf("partition %d: offset %d where %d is next", read.Partition,
-				read.Offset, wanted)
-		}
-		if wanted >= len(wrote[read.Partition]) {
-			return fmt.Errorf("partition %d: more records than were written", read.Partition)
-		}
-		next[read.Partition]++
-		left--
-		return compare(wrote[read.Partition][wanted], read)
-	}
-	for left > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("reading from the beginning, %d records are missing: %w", left, err)
-		}
-		for _, read := range fetches.Records() {
-			if err := check(read); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	found := answer[r.Group]
+	return agent.Answer{"state": found.State, "members": len(found.Members)}, found.Err
 }
 
-// listed is the offset that an answer of kadm holds for a partition.
-func listed(offsets kadm.ListedOffsets, err error, topic string, partition int32) (int64, error) {
-	if err != nil {
-		return 0, err
+func (c *client) committed(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	answer, err := c.admin.FetchOffsets(ctx, r.Group)
+	offsets := map[int32]int64{}
+	for partition, found := range answer[r.Topic] {
+		offsets[partition] = found.At
 	}
-	found, ok := offsets.Lookup(topic, partition)
-	if !ok {
-		return 0, fmt.Errorf("no answer for partition %d", partition)
-	}
-	return found.Offset, found.Err
+	return agent.Answer{"offsets": offsets}, err
 }
 
-func readByTime(ctx context.Context, bootstrap, topic string, admin *kadm.Client,
-	partition int32, wrote []*kgo.Record) error {
-	middle := len(wrote) / 2
-	last := len(wrote) - 1
-	none := len(wrote) // kadm answers the end offset where no record is that young.
-	questions := []struct {
-		at     time.Time
-		offset int
-	}{
-		{wrote[0].Timestamp.Add(-time.Millisecond), 0},
-		{wrote[0].Timestamp, 0},
-		{wrote[middle].Timestamp, middle},
-		{wrote[middle].Timestamp.Add(time.Millisecond), middle + 1},
-		{wrote[last].Timestamp, last},
-		{wrote[last].Timestamp.Add(time.Millisecond), none},
+func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	var wanted kadm.Offsets
+	for partition, offset := range r.Offsets {
+		wanted.AddOffset(r.Topic, partition, offset, -1)
 	}
-	for _, q := range questions {
-		ms := q.at.UnixMilli()
-		offsets, err := admin.ListOffsetsAfterMilli(ctx, ms, topic)
-		offset, err := listed(offsets, err, topic, partition)
-		if err != nil || offset != int64(q.offset) {
-			return fmt.Errorf("partition %d, offset for time %d: %d instead of %d, error %v",
-				partition, ms, offset, q.offset, err)
-		}
-		if q.offset == none {
-			continue
-		}
-		client, err := consumer(bootstrap, topic,
-			map[int32]kgo.Offset{partition: kgo.NewOffset().AfterMilli(ms)})
-		if err != nil {
-			return err
-		}
-		fetches := client.PollRecords(ctx, 1)
-		client.Close()
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("partition %d from time %d: %w", partition, ms, err)
-		}
-		read := fetches.Records()[0]
-		if read.Offset != int64(q.offset) {
-			return fmt.Errorf("partition %d from time %d: first offset is %d instead of %d",
-				partition, ms, read.Offset, q.offset)
-		}
-		if err := compare(wrote[q.offset], read); err != nil {
-			return err
-		}
-	}
-	return nil
+	return nil, c.admin.CommitAllOffsets(ctx, r.Group, wanted)
 }
 
-func listOffsets(ctx context.Context, admin *kadm.Client, topic string,
-	wrote [][]*kgo.Record) error {
-	for p := range wrote {
-		partition, count := int32(p), int64(len(wrote[p]))
-		start, startErr := admin.ListStartOffsets(ctx, topic)
-		end, endErr := admin.ListEndOffsets(ctx, topic)
-		earliest, err := listed(start, startErr, topic, partition)
-		if err != nil {
-			return fmt.Errorf("partition %d: earliest offset: %w", p, err)
-		}
-		latest, err := listed(end, endErr, topic, partition)
-		if err != nil {
-			return fmt.Errorf("partition %d: latest offset: %w", p, err)
-		}
-		if earliest != 0 || latest != count {
-			return fmt.Errorf("partition %d: offsets %d to %d instead of 0 to %d", p, earliest,
-				latest, count)
-		}
+func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	var set kadm.TopicsSet
+	set.Add(r.Topic, 0)
+	answer, err := c.admin.DeleteOffsets(ctx, r.Group, set)
+	if err == nil {
+		err = answer.Error()
 	}
-	return nil
+	return nil, err
 }
 
-// awaitListed asks until the topic has a leader for so many partitions (0: until it is gone).
-func awaitListed(ctx context.Context, admin *kadm.Client, topic string, wanted int) error {
-	for {
-		topics, err := admin.ListTopics(ctx)
-		if err != nil {
-			return err
-		}
-		leaders := 0
-		for _, p := range topics[topic].Partitions {
-			if p.Leader >= 0 {
-				leaders++
-			}
-		}
-		if leaders == wanted && (wanted > 0 || !topics.Has(topic)) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("topic %s has %d leaders in the metadata, not %d", topic, leaders,
-				wanted)
-		case <-time.After(50 * time.Millisecond):
-		}
+func (c *client) deleteGroup(r *agent.Request) (agent.Answer, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	answer, err := c.admin.DeleteGroup(ctx, r.Group)
+	if err == nil {
+		err = answer.Err
 	}
-}
-
-func run(ctx context.Context, bootstrap string) error {
-	topic := fmt.Sprintf("compat-franz-go-%08x", rand.New(rand.NewSource(time.Now().UnixNano())).Uint32())
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
-	if _, err := admin.CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
-		return fmt.Errorf("creating the topic: %w", err)
-	}
-	if err := awaitListed(ctx, admin, topic, partitions); err != nil {
-		return err
-	}
-	// An hour ago: explicit, and yet inside every default for retention and for clock skew.
-	baseMs := time.Now().Add(-time.Hour).UnixMilli()
-	wrote := make([][]*kgo.Record, partitions)
-	nextOffset := make([]int64, partitions)
-	number := 0
-	for _, p := range passes() {
-		var batch []*kgo.Record
-		for i := 0; i < p.count; i++ {
-			record := makeRecord(topic, number, baseMs)
-			batch = append(batch, record)
-			wrote[record.Partition] = append(wrote[record.Partition], record)
-			number++
-		}
-		if err := produce(ctx, bootstrap, p, batch, nextOffset); err != nil {
-			return err
-		}
-	}
-	if err := readAll(ctx, bootstrap, topic, wrote); err != nil {
-		return err
-	}
-	for p := range wrote {
-		if err := readByTime(ctx, bootstrap, topic, admin, int32(p), wrote[p]); err != nil {
-			return err
-		}
-	}
-	if err := listOffsets(ctx, admin, topic, wrote); err != nil {
-		return err
-	}
-	deleted, err := admin.DeleteTopics(ctx, topic)
-	if err != nil {
-		return fmt.Errorf("deleting the topic: %w", err)
-	}
-	if err := deleted[topic].Err; err != nil {
-		return fmt.Errorf("deleting the topic: %w", err)
-	}
-	if err := awaitListed(ctx, admin, topic, 0); err != nil {
-		return err
-	}
-	fmt.Printf("franz-go: %d records\n", number)
-	return nil
+	return nil, err
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	if err := run(ctx, os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "franz-go:", err)
-		os.Exit(1)
+	bootstrap := os.Args[len(os.Args)-1]
+	common, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
+	if err != nil {
+		panic(err)
 	}
+	c := &client{bootstrap: bootstrap, admin: kadm.NewClient(common)}
+	a := agent.Agent{
+		Client: "franz-go " + agent.ModuleVersion("github.com/twmb/franz-go"),
+		Code:   code,
+		Lacks:  map[string]string{},
+		Verbs: map[string]agent.Verb{
+			"create-topic": c.createTopic, "list-topics": c.listTopics, "delete-topic": c.deleteTopic,
+			"create-partitions": c.createPartitions, "describe-config": c.describeConfig,
+			"alter-config": c.alterConfig, "describe-cluster": c.describeCluster,
+			"delete-records": c.deleteRecords, "offsets": c.offsets, "offset-at": c.offsetAt,
+			"produce": c.produce, "read": c.read,
+			"join": c.join, "poll": c.poll, "commit": c.commit, "leave": c.leave,
+			"list-groups": c.listGroups, "describe-group": c.describeGroup, "committed": c.committed,
+			"alter-offsets": c.alterOffsets, "delete-offsets": c.deleteOffsets, "delete-group": c.deleteGroup,
+		},
+	}
+	a.Serve()
 }

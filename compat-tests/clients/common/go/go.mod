@@ -1,0 +1,3 @@
+module ottla/compat-tests/agent
+
+go 1.19
