@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/java_text.h"
+#include "broker/config_environment.h"
 #include "broker/config_keys.h"
 #include "broker/config_listeners.h"
 #include "broker/config_overrides.h"
@@ -242,6 +243,26 @@ static enum err file_read(const struct os *os, const char *path, struct broker_c
     return err == ERR_NO_MEMORY ? fail(c, NULL) : err;
 }
 
+static enum err environment_read(const char *const *variables, struct broker_config *c)
+{
+    for (; variables && *variables; variables++) {
+        const char *line, *why = NULL;
+        int bad_line = 0;
+        enum err err = config_environment_line(*variables, &c->arena, &line);
+        if (!err && line) {
+            err = config_properties_parse(line, strlen(line), &c->arena, value_set, c, &bad_line, &why);
+        }
+        if (err == ERR_INVALID && why) {
+            return fail(
+                c, arena_printf(&c->arena, "the variable %.*s: %s", (int)strcspn(*variables, "="), *variables, why));
+        }
+        if (err) {
+            return err == ERR_NO_MEMORY ? fail(c, NULL) : err;
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err overrides_apply(const char *const *overrides, int n, struct broker_config *c)
 {
     for (int i = 0; i < n; i++) {
@@ -259,27 +280,49 @@ static enum err overrides_apply(const char *const *overrides, int n, struct brok
     return ERR_OK;
 }
 
-// What is not given gets Kafka's default, and without a file first that of a laptop. log.dir and not log.dirs, so that
-// either key in an override wins over it.
+struct own_default {
+    const char *key;
+    const char *value;
+};
+
+// log.dir and not log.dirs, so that either key in an override wins over it.
+static const struct own_default laptop_defaults[] = {
+    {"listeners", "PLAINTEXT://127.0.0.1:9092"},
+    {"log.dir", "./ottla-data"},
+    {"socket.send.buffer.bytes", "-1"},
+    {"socket.receive.buffer.bytes", "-1"},
+};
+
+static const struct own_default alone_defaults[] = {
+    {"offsets.topic.replication.factor", "1"},
+    {"transaction.state.log.replication.factor", "1"},
+    {"transaction.state.log.min.isr", "1"},
+};
+
+static void own_defaults_apply(const struct own_default *defaults, size_t n, struct broker_config *c)
+{
+    for (size_t d = 0; d < n; d++) {
+        int32_t i = config_key_find(defaults[d].key);
+        if (!c->given[i]) {
+            c->values[i] = defaults[d].value;
+        }
+    }
+}
+
+// What is not given gets Kafka's default, but for a laptop and for a broker that is a cluster by itself.
 static void defaults_apply(bool laptop, struct broker_config *c)
 {
-    static const char *const laptop_defaults[][2] = {
-        // A machine alone.
-        {"listeners", "PLAINTEXT://127.0.0.1:9092"}, {"log.dir", "./ottla-data"},
-        {"socket.send.buffer.bytes", "-1"},          {"socket.receive.buffer.bytes", "-1"},
-        {"offsets.topic.replication.factor", "1"},   {"transaction.state.log.replication.factor", "1"},
-        {"transaction.state.log.min.isr", "1"},
-    };
     for (int32_t i = 0; i < config_key_count(); i++) {
         if (!c->given[i]) {
             c->values[i] = config_key_at(i)->default_value;
         }
     }
-    for (size_t n = 0; laptop && n < sizeof laptop_defaults / sizeof laptop_defaults[0]; n++) {
-        int32_t i = config_key_find(laptop_defaults[n][0]);
-        if (!c->given[i]) {
-            c->values[i] = laptop_defaults[n][1];
-        }
+    const char *zookeeper = broker_config_value(c, "zookeeper.connect");
+    if (laptop) {
+        own_defaults_apply(laptop_defaults, sizeof laptop_defaults / sizeof laptop_defaults[0], c);
+    }
+    if (laptop || !zookeeper || *zookeeper == '\0') {
+        own_defaults_apply(alone_defaults, sizeof alone_defaults / sizeof alone_defaults[0], c);
     }
 }
 
@@ -744,8 +787,7 @@ static enum err fields_fill(struct broker_config *c)
     return err ? err : listeners_fill(c);
 }
 
-enum err broker_config_load(const struct os *os, const char *path, const char *const *overrides, int n_overrides,
-                            struct broker_config *c)
+enum err broker_config_load(const struct os *os, const struct config_sources *from, struct broker_config *c)
 {
     *c = (struct broker_config){.broker_id = -1};
     arena_init(&c->arena, CONFIG_ARENA_MAX_BYTES);
@@ -754,14 +796,17 @@ enum err broker_config_load(const struct os *os, const char *path, const char *c
     if (!c->values || !c->given) {
         return fail(c, NULL);
     }
-    enum err err = path ? file_read(os, path, c) : ERR_OK;
+    enum err err = from->path ? file_read(os, from->path, c) : ERR_OK;
     if (!err) {
-        err = overrides_apply(overrides, n_overrides, c);
+        err = environment_read(from->environment, c);
+    }
+    if (!err) {
+        err = overrides_apply(from->overrides, from->n_overrides, c);
     }
     if (err) {
         return err;
     }
-    defaults_apply(path == NULL, c);
+    defaults_apply(from->path == NULL, c);
     err = values_check(c);
     return err ? err : fields_fill(c);
 }

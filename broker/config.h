@@ -6,6 +6,8 @@
 //
 // With a file, a key that is not set has Kafka's default, so a file means here what it means there. Without a file the
 // defaults of a laptop hold: listeners=PLAINTEXT://127.0.0.1:9092, log.dir=./ottla-data, the system's socket buffers.
+// In both cases the internal topics of a broker that is a cluster by itself, without zookeeper.connect, have one
+// replica by default: Kafka in ZooKeeper mode has no such broker, and three could never be had.
 //
 // Every key of Kafka is known (broker/config_keys.def); its value is checked for type and range even when Ottla does
 // not act on it yet. A key is marked ACTED in the table when the broker does what it says; a few others have a field
@@ -169,10 +171,17 @@ struct broker_config {
     int32_t unknown_capacity;
 };
 
-// Reads path (NULL = no file: laptop defaults), then the overrides ("key=value", later ones win), checks everything
-// and fills *c. ERR_INVALID with c->error set when the broker must not start; ERR_NO_MEMORY. Call
-// broker_config_release in any case.
-enum err broker_config_load(const struct os *os, const char *path, const char *const *overrides, int n_overrides,
+// Where settings come from; what is named later here wins.
+struct config_sources {
+    const char *path;               // of the file; NULL = none: laptop defaults
+    const char *const *environment; // variables "NAME=value" up to a NULL (config_environment.h); NULL = none
+    const char *const *overrides;   // "key=value", later ones win
+    int n_overrides;
+};
+
+// Reads the sources, checks everything and fills *c. ERR_INVALID with c->error set when the broker must not start;
+// ERR_NO_MEMORY. Call broker_config_release in any case.
+enum err broker_config_load(const struct os *os, const struct config_sources *from,
                             struct broker_config *c) WARN_UNUSED;
 void broker_config_release(struct broker_config *c);
 

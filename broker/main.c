@@ -2,8 +2,10 @@
 //
 // The command line: reads the configuration, runs one broker until a signal ends it. Exit codes: 0 after a clean stop,
 // 1 when it did not start, did not close its logs cleanly, or was told twice to stop, 2 for a wrong command line.
+// With --health-check no broker is run but one that runs is asked: 0 when it serves, 1 when not.
 #include "base/logging.h"
 #include "broker/broker.h"
+#include "broker/health.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,18 +27,25 @@ struct command_line {
     const char *file; // NULL = laptop defaults
     const char **overrides;
     int n_overrides;
+    bool environment;
+    bool health_check;
     bool help;
     bool version;
 };
 
 static const char help_text[] =
-    "Usage: ottla [server.properties] [--override key=value]... [--log-level level] [--version] [--help]\n"
+    "Usage: ottla [server.properties] [--environment] [--override key=value]... [--log-level level]\n"
+    "             [--health-check] [--version] [--help]\n"
     "\n"
     "Starts a broker that speaks Kafka's protocol. The file is Kafka's server.properties; without one the broker\n"
     "listens on 127.0.0.1:9092 and keeps its data in ./ottla-data.\n"
     "\n"
-    "  --override key=value   a key of server.properties; wins over the file, the last one wins\n"
+    "  --environment          the variables KAFKA_* are keys too (KAFKA_LOG_DIRS is log.dirs, __ stands for _, ___ for "
+    "-),\n"
+    "                         as in the Apache Kafka image; they win over the file\n"
+    "  --override key=value   a key of server.properties; wins over both, the last one wins\n"
     "  --log-level level      debug, info (default), warn or error; lines go to stderr\n"
+    "  --health-check         ask the broker that has this configuration whether it serves, and exit: 0 = it does\n"
     "  --version              print the version and exit\n"
     "  --help                 print this and exit\n"
     "\n"
@@ -75,16 +84,34 @@ static bool log_level_set(const char *name)
     return false;
 }
 
+// The switch of this name, NULL when there is none.
+static bool *switch_find(struct command_line *c, const char *name)
+{
+    const struct {
+        const char *name;
+        bool *on;
+    } switches[] = {
+        {"--environment", &c->environment},
+        {"--health-check", &c->health_check},
+        {"--help", &c->help},
+        {"-h", &c->help},
+        {"--version", &c->version},
+    };
+    for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
+        if (strcmp(switches[i].name, name) == 0) {
+            return switches[i].on;
+        }
+    }
+    return NULL;
+}
+
 // NULL, and i at the last argument used; or what is wrong.
 static const char *argument_parse(int argc, char **argv, int *i, struct command_line *c)
 {
     const char *arg = argv[*i], *value;
-    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-        c->help = true;
-        return NULL;
-    }
-    if (strcmp(arg, "--version") == 0) {
-        c->version = true;
+    bool *on = switch_find(c, arg);
+    if (on) {
+        *on = true;
         return NULL;
     }
     if ((value = option_value(argc, argv, i, "--override")) != NULL) {
@@ -265,11 +292,15 @@ static int start_guard_end(struct start_guard *g)
     return atomic_load(&g->told);
 }
 
-static int run(struct broker_config *config, sigset_t *stop)
+static int run(struct broker_config *config)
 {
+    sigset_t stop;
     struct broker *b;
     struct start_guard guard;
-    start_guard_begin(&guard, stop);
+    signals_block(&stop);
+    descriptors_raise();
+    warnings_print(config, 0);
+    start_guard_begin(&guard, &stop);
     enum err opened = broker_open(config, os_real(), &b);
     int told = start_guard_end(&guard);
     if (opened != ERR_OK) {
@@ -279,15 +310,21 @@ static int run(struct broker_config *config, sigset_t *stop)
     int32_t shown = config->warnings_count;
     broker_config_check_advertised(config); // asks the resolver, so it comes when the broker serves already
     warnings_print(config, shown);
-    signal_await(stop, told);
+    signal_await(&stop, told);
     enum err e = broker_close(b);
     log_info("main", e == ERR_OK ? "stopped cleanly" : "stopped; logs will be recovered at the next start");
     return e == ERR_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int health_print(const struct broker_config *config)
+{
+    const char *problem = health_problem(config->listeners[0].host, config->listeners[0].port);
+    puts(problem ? problem : "it serves");
+    return problem ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
-    sigset_t stop;
     struct command_line c = {.overrides = calloc((size_t)argc + 1, sizeof *c.overrides)};
     if (!c.overrides || !command_line_parse(argc, argv, &c)) {
         free(c.overrides);
@@ -298,15 +335,18 @@ int main(int argc, char **argv)
         free(c.overrides);
         return EXIT_SUCCESS;
     }
-    signals_block(&stop);
-    descriptors_raise();
     struct broker_config config;
+    const struct config_sources from = {.path = c.file,
+                                        .environment = c.environment ? (const char *const *)environ : NULL,
+                                        .overrides = c.overrides,
+                                        .n_overrides = c.n_overrides};
     int status = EXIT_FAILURE;
-    if (broker_config_load(os_real(), c.file, c.overrides, c.n_overrides, &config) == ERR_OK) {
-        warnings_print(&config, 0);
-        status = run(&config, &stop);
-    } else {
+    if (broker_config_load(os_real(), &from, &config) != ERR_OK) {
         log_error("config", "%s", config.error ? config.error : "out of memory");
+    } else if (c.health_check) {
+        status = health_print(&config);
+    } else {
+        status = run(&config);
     }
     broker_config_release(&config);
     free(c.overrides);

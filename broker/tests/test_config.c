@@ -38,7 +38,9 @@ static enum err load(struct broker_config *c, const char *text, const char *over
     if (text) {
         assert_int_equal(os_replace_file(os_real(), path, text, strlen(text)), ERR_OK);
     }
-    return broker_config_load(os_real(), text ? path : NULL, &override, override ? 1 : 0, c);
+    const struct config_sources from = {
+        .path = text ? path : NULL, .overrides = &override, .n_overrides = override ? 1 : 0};
+    return broker_config_load(os_real(), &from, c);
 }
 
 static void test_laptop_defaults(void **state)
@@ -116,6 +118,62 @@ static void test_overrides_and_duplicates(void **state)
     assert_string_equal(c.log_dirs[1], "/data/y");
     assert_string_equal(c.log_dirs[2], "z");
     broker_config_release(&c);
+}
+
+// Variables win over the file, overrides over both; what is wrong is said of the variable.
+static void test_environment(void **state)
+{
+    (void)state;
+    struct broker_config c;
+    char path[TEST_PATH_MAX_BYTES];
+    static const char *const variables[] = {"PATH=/bin",
+                                            "KAFKA_NUM_PARTITIONS=5",
+                                            "KAFKA_LOG_DIRS=/a\\\\b",
+                                            "KAFKA_DEFAULT_REPLICATION_FACTOR=2",
+                                            "KAFKA_HEAP_OPTS=-Xmx1g",
+                                            NULL};
+    static const char *const overrides[] = {"default.replication.factor=3"};
+    struct config_sources from = {.path = path, .environment = variables, .overrides = overrides, .n_overrides = 1};
+    test_path(path, dir, "server.properties");
+    assert_int_equal(os_replace_file(os_real(), path, "num.partitions=4\n", 17), ERR_OK);
+    assert_int_equal(broker_config_load(os_real(), &from, &c), ERR_OK);
+    assert_int_equal(c.num_partitions, 5);
+    assert_string_equal(c.log_dirs[0], "/a\\b"); // a backslash escapes, as in a file
+    assert_int_equal(c.default_replication_factor, 3);
+    assert_int_equal(c.warnings_count, 0);
+    broker_config_release(&c);
+    static const char *const wrong[][2] = {{"KAFKA_LOG_DIRS=\\u12", NULL}, {"KAFKA_NUM_PARTITIONS=x", NULL}};
+    static const char *const said[] = {"the variable KAFKA_LOG_DIRS: ", "num.partitions=x: allowed is "};
+    for (size_t i = 0; i < 2; i++) {
+        from.environment = wrong[i];
+        assert_int_equal(broker_config_load(os_real(), &from, &c), ERR_INVALID);
+        assert_non_null(strstr(c.error, said[i]));
+        broker_config_release(&c);
+    }
+}
+
+// Without a ZooKeeper a broker is alone for good, whether it has a file or not.
+static void test_replicas_of_internal_topics(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        int factor;
+    } cases[] = {
+        {NULL, 1},
+        {"broker.id=1\n", 1},
+        {"broker.id=1\nzookeeper.connect=\n", 1},
+        {"broker.id=1\nzookeeper.connect=zoo:2181\n", 3},
+        {"broker.id=1\noffsets.topic.replication.factor=2\ntransaction.state.log.replication.factor=2\n", 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct broker_config c;
+        assert_int_equal(load(&c, cases[i].file, NULL), ERR_OK);
+        assert_int_equal(c.offsets_topic_replication_factor, cases[i].factor);
+        assert_int_equal(c.transaction_log_replication_factor, cases[i].factor);
+        assert_int_equal(c.transaction_log_min_isr, cases[i].factor == 3 ? 2 : 1);
+        broker_config_release(&c);
+    }
 }
 
 static void test_warnings(void **state)
@@ -257,7 +315,7 @@ static void test_file_that_cannot_be_read(void **state)
     struct broker_config c;
     char path[TEST_PATH_MAX_BYTES];
     test_path(path, dir, "missing.properties");
-    assert_int_equal(broker_config_load(os_real(), path, NULL, 0, &c), ERR_INVALID);
+    assert_int_equal(broker_config_load(os_real(), &(struct config_sources){.path = path}, &c), ERR_INVALID);
     assert_non_null(strstr(c.error, "missing.properties"));
     assert_non_null(strstr(c.error, "not found"));
     broker_config_release(&c);
@@ -267,7 +325,7 @@ static void test_file_that_cannot_be_read(void **state)
     memset(large, '\n', CONFIG_FILE_MAX_BYTES + 1);
     assert_int_equal(os_replace_file(os_real(), path, large, CONFIG_FILE_MAX_BYTES + 1), ERR_OK);
     free(large);
-    assert_int_equal(broker_config_load(os_real(), path, NULL, 0, &c), ERR_INVALID);
+    assert_int_equal(broker_config_load(os_real(), &(struct config_sources){.path = path}, &c), ERR_INVALID);
     assert_non_null(strstr(c.error, "larger"));
     broker_config_release(&c);
 }
@@ -459,7 +517,7 @@ static void test_project_file_is_a_laptop(void **state)
     static struct broker_config file, laptop;
     char path[PATH_MAX];
     project_path(path, "config/server.properties");
-    assert_int_equal(broker_config_load(os_real(), path, NULL, 0, &file), ERR_OK);
+    assert_int_equal(broker_config_load(os_real(), &(struct config_sources){.path = path}, &file), ERR_OK);
     assert_int_equal(load(&laptop, NULL, NULL), ERR_OK);
     assert_int_equal(file.warnings_count, 0);
     assert_memory_equal(&file, &laptop, offsetof(struct broker_config, rack));
@@ -535,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_laptop_defaults),
         cmocka_unit_test(test_kafkas_defaults_with_a_file),
         cmocka_unit_test(test_overrides_and_duplicates),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_replicas_of_internal_topics),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_many_unknown_keys),
         cmocka_unit_test(test_keys_of_single_listeners),

@@ -4,6 +4,7 @@
 
   broker/tests/test_main.py <ottla>
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -23,13 +24,13 @@ READY = re.compile(r"^Ottla \S+ is ready on (\w+)://([^ ,]+):(\d+)(?:, \S+)* \(b
 class Broker:
     """One that runs; its two lines are read."""
 
-    def __init__(self, directory, *args):
+    def __init__(self, directory, *args, environment=None):
         command = [OTTLA, *args, "--override", f"log.dirs={directory}"]
         if not any("listeners=" in a for a in args):
             command += ["--override", "listeners=PLAINTEXT://127.0.0.1:0"]
         self.errors = tempfile.TemporaryFile(mode="w+")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True)
+                                        text=True, env={**os.environ, **(environment or {})})
         self.ready = READY.match(self.process.stdout.readline().rstrip("\n"))
         self.try_it = self.process.stdout.readline()
 
@@ -51,9 +52,10 @@ class Broker:
         self.errors.close()
 
 
-def run(*args):
+def run(*args, environment=None):
     """A broker that is expected to end by itself."""
-    return subprocess.run([OTTLA, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S)
+    return subprocess.run([OTTLA, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S,
+                          env={**os.environ, **(environment or {})})
 
 
 def request(key, version, body, correlation_id=1):
@@ -111,6 +113,52 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(len(lines), 1, done.stderr)
             for word in words:
                 self.assertIn(word, lines[0])
+
+
+class HealthCheck(unittest.TestCase):
+    """What the process says that asks; and the exit code."""
+
+    def check(self, port, host="127.0.0.1"):
+        done = run("--health-check", "--override", f"listeners=PLAINTEXT://{host}:{port}")
+        return done.returncode, done.stdout
+
+    def test_a_broker(self):
+        with tempfile.TemporaryDirectory() as folder:
+            broker = Broker(folder)
+            self.addCleanup(broker.release)
+            self.assertEqual(self.check(broker.port()), (0, "it serves\n"))
+            port = broker.port()
+            self.assertEqual(broker.stop()[0], 0)
+            self.assertEqual(self.check(port), (1, "nobody listens on the first of its listeners\n"))
+
+    def test_all_interfaces(self):
+        with tempfile.TemporaryDirectory() as folder:
+            broker = Broker(folder, "--override", "listeners=PLAINTEXT://:0")
+            self.addCleanup(broker.release)
+            self.assertEqual(self.check(broker.port(), ""), (0, "it serves\n"))
+            self.assertEqual(broker.stop()[0], 0)
+
+    def test_others(self):
+        silent = (1, "it listens, but does not say which brokers there are\n")
+        for said in (b"", struct.pack(">i", 1 << 30), struct.pack(">ii", 4, 1), b"HTTP/1.1 400 Bad Request\r\n",
+                     struct.pack(">iiii", 12, 1, 0, 0)):  # the last: an answer without a broker
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", 0))
+                other.listen()
+                process = subprocess.Popen(
+                    [OTTLA, "--health-check", "--override",
+                     f"listeners=PLAINTEXT://127.0.0.1:{other.getsockname()[1]}"], stdout=subprocess.PIPE, text=True)
+                connection, _ = other.accept()
+                with connection:
+                    connection.recv(4, socket.MSG_WAITALL)
+                    with contextlib.suppress(OSError):  # it may have heard enough
+                        connection.sendall(said)
+                        connection.shutdown(socket.SHUT_WR)
+                    out, _ = process.communicate(timeout=TIMEOUT_S)
+                self.assertEqual((process.returncode, out), silent, said)
+
+    def test_port_that_only_the_broker_knows(self):
+        self.assertEqual(self.check(0)[0], 1)
 
 
 class Start(unittest.TestCase):
@@ -237,6 +285,23 @@ class Life(unittest.TestCase):
         self.assertEqual(broker.ready.group(1), "INSIDE")
         self.assertEqual(broker.ready.group(4), "3")
         broker.stop()
+
+    def test_environment(self):
+        """Variables are read when they are asked for, and only then."""
+        settings = {"KAFKA_BROKER_ID": "7", "KAFKA_CFG_NUM_PARTITIONS": "no number", "KAFKA_HEAP_OPTS": "-Xmx1g"}
+        broker = Broker(self.dir, "--override", "num.partitions=2", environment=settings)
+        self.addCleanup(broker.release)
+        self.assertEqual(broker.ready.group(4), "1001")
+        broker.stop()
+        done = run("--environment", environment=settings)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("num.partitions=no number: allowed is", done.stderr)
+        settings["KAFKA_CFG_NUM_PARTITIONS"] = "2"
+        broker = Broker(self.dir + "2", "--environment", environment=settings)
+        self.addCleanup(broker.release)
+        self.assertEqual(broker.ready.group(4), "7")
+        self.assertEqual(broker.stop()[0], 0)
+        self.assertNotIn("WARN", broker.log)
 
     def test_one_broker_per_directory(self):
         broker = self.started()
