@@ -28,7 +28,7 @@ help:
 	@echo 'make compat   every suite of compatibility tests, or SUITE=clients alone; an hour'
 	@echo 'make compat-fast   the real clients of make test against a running broker'
 	@echo 'make chaos    CHAOS_FAULTS (200) random faults on three brokers, by CHAOS_SEED; nothing may be lost'
-	@echo 'make bench    figures: start time, memory, CPU per request and per byte'
+	@echo 'make bench    beside Apache Kafka: CPU, latency, memory, start; 15 minutes, QUICK=1 3 minutes, CASE=name one'
 	@echo 'make tidy     the advice of clang-tidy'
 	@echo 'make fmt      format all sources'
 	@echo 'make clean    remove what was built'
@@ -121,9 +121,13 @@ demo: build
 	@tools/install-deps demo
 	@tools/demo
 
+# CASE=name: only that one (bench/run --list names them). QUICK=1: the most important ones, under 3 minutes.
+# RECORD=1: into docs/BENCHMARKS.md.
 bench: build
-	@cmake --build build --parallel $(JOBS) --target bench-bare bench-load
-	@bench/run
+	@tools/install-deps bench
+	@tools/configure build -DOTTLA_TESTS=OFF -DOTTLA_WERROR=OFF
+	@cmake --build build --parallel $(JOBS) --target bench-bare bench-load bench-rdkafka
+	@bench/run $(if $(QUICK),--quick) $(if $(RECORD),--record) $(CASE)
 
 tidy: check
 	@tools/install-deps tidy

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The ceilings the broker is measured against: what the same bytes cost a program that does nothing but the least.
-//   bare receive <file>              reads frames, CRC-32C over each, writes it to <file>.0, answers 8 bytes; goes on
-//   in
-//                                    the next of 8 files every 64 MiB, so that it keeps as much as a broker's 4 logs
+//   bare receive <file>              reads frames, CRC-32C over each, writes it to <file>.0, answers; goes on in the
+//                                    next of 8 files every 64 MiB, so that it keeps as much as a broker's 4 logs
 //   bare send <file> <answer bytes>  answers each frame with so many bytes of the file, by sendfile
-// One thread, blocking sockets, one connection after another. Prints the port it listens on (loopback).
+// One thread, blocking sockets, one connection after another. Prints the port it listens on (loopback). The answers
+// have the form of Produce v9 and of Fetch v11 for one partition of a topic without a name, so that the load takes
+// them.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,10 +45,10 @@ static bool read_full(int fd, void *buf, size_t len)
     return true;
 }
 
-static void write_full(int fd, const void *buf, size_t len)
+static void write_full(int fd, const void *buf, size_t len, int flags)
 {
     for (size_t done = 0; done < len;) {
-        ssize_t n = send(fd, (const char *)buf + done, len - done, MSG_NOSIGNAL);
+        ssize_t n = send(fd, (const char *)buf + done, len - done, MSG_NOSIGNAL | flags);
         if (n <= 0) {
             fail("send");
         }
@@ -80,13 +81,14 @@ static void output_begin(struct output *o)
 
 static void serve_receive(int conn, struct output *o, uint8_t *frame)
 {
+    // Size, correlation id (here the CRC), no tags, one topic "", one partition: 0, no error.
+    uint8_t answer[4 + 14] = {0, 0, 0, 14, 0, 0, 0, 0, 0, 2, 1, 2};
     uint8_t size_field[4];
     while (read_full(conn, size_field, 4)) {
         size_t size = load_be32(size_field);
         if (size > FRAME_MAX || !read_full(conn, frame, size)) {
             return;
         }
-        uint8_t answer[8] = {0, 0, 0, 4};
         store_be32(answer + 4, crc32c(frame, size));
         if (o->position + (int64_t)size > SEGMENT_MAX) {
             output_begin(o);
@@ -95,20 +97,28 @@ static void serve_receive(int conn, struct output *o, uint8_t *frame)
             fail("pwrite");
         }
         o->position += (int64_t)size;
-        write_full(conn, answer, sizeof answer);
+        write_full(conn, answer, sizeof answer, 0);
     }
 }
 
 static void serve_send(int conn, int file, uint8_t *frame, size_t answer_len)
 {
+    // Size, correlation id, throttle, error, session, one topic "", one partition: 0, no error, three offsets, nothing
+    // aborted, preferred replica, length of the records.
+    enum {
+        HEAD = 4 + 4 + 4 + 2 + 4 + 4 + 2 + 4 + 4 + 2 + 24 + 4 + 4 + 4
+    };
+    uint8_t answer[HEAD] = {[21] = 1, [27] = 1};
+    memset(answer + HEAD - 12, 0xff, 4);
+    store_be32(answer, (uint32_t)(HEAD - 4 + answer_len));
+    store_be32(answer + HEAD - 4, (uint32_t)answer_len);
     uint8_t size_field[4];
     while (read_full(conn, size_field, 4)) {
         size_t size = load_be32(size_field);
         if (size > FRAME_MAX || !read_full(conn, frame, size)) {
             return;
         }
-        store_be32(size_field, (uint32_t)answer_len);
-        write_full(conn, size_field, 4);
+        write_full(conn, answer, sizeof answer, MSG_MORE);
         off_t position = 0;
         for (size_t left = answer_len; left > 0;) {
             ssize_t n = sendfile(conn, file, &position, left);

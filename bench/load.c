@@ -1,274 +1,365 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A load of exact shape over one raw connection: so many Produce or Fetch requests of so many bytes, so many of them
-// under way at once. Prints one line: requests, bytes, seconds. Works the same against a broker and against `bare`.
-//   load create  <port> <topic> <partitions>
-//   load produce <port> <topic> <partitions> <requests> <record bytes> <records per request> <in flight>
-//   load fetch   <port> <topic> <requests> <bytes per answer> <in flight>     from partition 0, always at offset 0
-//   load metadata <port>                 connects until it is answered; prints nothing
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+// A load of exact shape over raw sockets, from one thread. Works the same against any broker, and as far as Produce and
+// Fetch go against `bare`. What is measured is printed as one JSON object; an answer with an error ends the program.
+//
+//   load produce  port= topic= [partitions= connections= in_flight= requests= seconds= rate= bytes= records= acks=
+//   like=] load fetch    port= topic= [connections= in_flight= requests= seconds= rate= bytes= offset= wait_ms=] load
+//   commit   port= topic= [connections= in_flight= requests= seconds= rate=] load hello    port= [connections=
+//   in_flight= requests= seconds= rate=]      ApiVersions load latency  port= topic= rate= [seconds= warm= bytes=
+//   records= acks= consumers=] load hold     port= [connections=]     opens them, says hello on each, prints a line,
+//   ends with its input load create   port= topic= [partitions= replicas= config=NAME:VALUE] load await    port= topic=
+//   [partitions=]     until this broker leads them all, in order load metadata port=                    connects until
+//   it is answered
+//
+// produce: `records` records of `bytes` each per request, the partitions in turn; with like=TOPIC the first batch of
+// that topic's partition 0 instead, whatever its codec. fetch: partition 0, always from the same offset (-1: its end),
+// answers of `bytes`. Closed loop with `in_flight` requests per connection, or with rate= an open loop of so many
+// requests per second (drive.h). latency: from the producer's due time to the consumers (latency.h).
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/crc32c.h"
-#include "protocol/protocol.h"
+#include "bench/drive.h"
+#include "bench/latency.h"
+#include "bench/sockets.h"
 
-#define ANSWER_MAX          (128 * 1024 * 1024)
-#define BATCH_HEADER        61
-#define CONNECT_TRIES       5000
-#define CONNECT_PAUSE_NS    1000000
-#define RECORD_OVERHEAD_MAX 32
+#define FRAME_MAX        (256 * 1024 * 1024)
+#define REQUESTS_ENDLESS INT64_MAX
+#define LIKE_BYTES_MAX   (16 * 1024 * 1024)
+#define LIKE_WAIT_MS     5000
+#define BATCH_OVERHEAD   12 // of a batch: offset and length, which the length does not count
+#define BATCH_COUNT_AT   57
+#define LEADERS_TRIES    6000
+#define LEADERS_PAUSE_US 5000
 
-#define VERSION_PRODUCE  9
-#define VERSION_FETCH    11
-#define VERSION_CREATE   4
-#define VERSION_METADATA 9
+struct options {
+    const char *topic, *like;
+    char *config;
+    int port, partitions, replicas, connections, in_flight, bytes, records, acks, wait_ms, consumers;
+    int64_t requests, offset;
+    double seconds, rate, warm;
+};
 
-static int connect_to(int port)
+static bool option_take(struct options *o, const char *name, char *value)
 {
-    struct sockaddr_in a = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
-    for (int i = 0; i < CONNECT_TRIES; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0) {
-            int one = 1;
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            return fd;
+    const struct {
+        const char *name;
+        int *place;
+    } ints[] = {
+        {"port", &o->port},         {"partitions", &o->partitions}, {"connections", &o->connections},
+        {"bytes", &o->bytes},       {"in_flight", &o->in_flight},   {"records", &o->records},
+        {"acks", &o->acks},         {"wait_ms", &o->wait_ms},       {"consumers", &o->consumers},
+        {"replicas", &o->replicas},
+    };
+    const struct {
+        const char *name;
+        double *place;
+    } doubles[] = {{"seconds", &o->seconds}, {"rate", &o->rate}, {"warm", &o->warm}};
+    for (size_t i = 0; i < sizeof ints / sizeof ints[0]; i++) {
+        if (strcmp(ints[i].name, name) == 0) {
+            *ints[i].place = atoi(value);
+            return true;
         }
-        close(fd);
-        nanosleep(&(struct timespec){.tv_nsec = CONNECT_PAUSE_NS}, NULL);
     }
-    fprintf(stderr, "load: no connection to port %d\n", port);
-    exit(1);
-}
-
-static void send_full(int fd, const uint8_t *data, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = send(fd, data + done, len - done, MSG_NOSIGNAL);
-        if (n <= 0) {
-            perror("load: send");
-            exit(1);
+    for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
+        if (strcmp(doubles[i].name, name) == 0) {
+            *doubles[i].place = atof(value);
+            return true;
         }
-        done += (size_t)n;
     }
+    if (strcmp(name, "topic") == 0) {
+        o->topic = value;
+    } else if (strcmp(name, "like") == 0) {
+        o->like = value;
+    } else if (strcmp(name, "config") == 0) {
+        o->config = value;
+    } else if (strcmp(name, "requests") == 0) {
+        o->requests = atoll(value);
+    } else if (strcmp(name, "offset") == 0) {
+        o->offset = atoll(value);
+    } else {
+        return false;
+    }
+    return true;
 }
 
-static void recv_full(int fd, uint8_t *data, size_t len)
+static void options_parse(struct options *o, int n, char **args)
 {
-    for (size_t done = 0; done < len;) {
-        ssize_t n = recv(fd, data + done, len - done, 0);
-        if (n <= 0) {
-            fprintf(stderr, "load: the connection was closed\n");
-            exit(1);
+    *o = (struct options){.partitions = 1,
+                          .connections = 1,
+                          .in_flight = 1,
+                          .bytes = 100,
+                          .records = 1,
+                          .acks = -1,
+                          .wait_ms = 500,
+                          .consumers = 1,
+                          .replicas = 1};
+    for (int i = 0; i < n; i++) {
+        char *equals = strchr(args[i], '=');
+        if (equals != NULL) {
+            *equals = 0;
         }
-        done += (size_t)n;
+        if (equals == NULL || !option_take(o, args[i], equals + 1)) {
+            fprintf(stderr, "load: what is %s?\n", args[i]);
+            exit(2);
+        }
+    }
+    if (o->requests == 0) {
+        o->requests = o->seconds > 0 ? REQUESTS_ENDLESS : 1;
+    }
+    if (o->port <= 0 || o->connections <= 0 || o->in_flight <= 0 || o->partitions <= 0 || o->records <= 0) {
+        fprintf(stderr, "load: see the head of bench/load.c\n");
+        exit(2);
     }
 }
 
-// Reads one answer into buf; its length without the size field.
-static size_t answer_read(int fd, uint8_t *buf)
+static void ask_once(int port, const struct writer *frame, struct reader *r, uint8_t **answer)
 {
-    uint8_t size_field[4];
-    recv_full(fd, size_field, 4);
-    size_t len = load_be32(size_field);
-    ASSERT(len <= ANSWER_MAX);
-    recv_full(fd, buf, len);
-    return len;
+    size_t len;
+    int fd = bench_connect(port);
+    *answer = bench_ask(fd, frame, &len);
+    *r = reader_of(slice_of(*answer, len));
+    close(fd);
 }
 
-// A whole frame: size, header, body.
-static void frame_encode(int16_t key, int16_t version, const void *body, struct writer *w)
-{
-    const struct protocol_api *api = protocol_api_find(key);
-    struct request_header h = {
-        .request_api_key = key, .request_api_version = version, .correlation_id = 1, .client_id = slice_str("load")};
-    w->len = 0;
-    writer_u32(w, 0);
-    enum err err = message_encode(&request_header_desc, protocol_request_header_version(key, version), &h, w, NULL);
-    ASSERT(err == ERR_OK);
-    err = message_encode(api->request, version, body, w, NULL);
-    ASSERT(err == ERR_OK && !w->bad);
-    store_be32(w->data, (uint32_t)(w->len - 4));
-}
-
-// A batch of equal records of the given value size, no keys.
-static size_t batch_build(uint8_t *out, size_t record_bytes, int32_t count)
+static int64_t end_offset(const struct options *o)
 {
     struct writer w;
-    writer_init_fixed(&w, out, BATCH_HEADER + ((size_t)record_bytes + RECORD_OVERHEAD_MAX) * (size_t)count);
-    memset(writer_reserve(&w, BATCH_HEADER), 0, BATCH_HEADER);
-    for (int32_t i = 0; i < count; i++) {
-        size_t len = 1 + varlong_size(0) + varint_size(i) + varint_size(-1) + varint_size((int32_t)record_bytes) +
-                     record_bytes + varint_size(0);
-        writer_varint(&w, (int32_t)len);
-        writer_u8(&w, 0);
-        writer_varlong(&w, 0);
-        writer_varint(&w, i);
-        writer_varint(&w, -1);
-        writer_varint(&w, (int32_t)record_bytes);
-        memset(writer_reserve(&w, record_bytes), 'x', record_bytes);
-        writer_varint(&w, 0);
-    }
-    ASSERT(!w.bad);
-    uint64_t now_ms = (uint64_t)time(NULL) * 1000;
-    store_be32(out + 8, (uint32_t)(w.len - 12));
-    store_be32(out + 12, UINT32_MAX);
-    out[16] = 2;
-    store_be32(out + 23, (uint32_t)(count - 1));
-    store_be64(out + 27, now_ms);
-    store_be64(out + 35, now_ms);
-    store_be64(out + 43, UINT64_MAX);
-    store_be16(out + 51, UINT16_MAX);
-    store_be32(out + 53, UINT32_MAX);
-    store_be32(out + 57, (uint32_t)count);
-    store_be32(out + 17, crc32c(out + 21, w.len - 21));
-    return w.len;
-}
-
-static void produce_encode(const char *topic, int32_t partition, const uint8_t *batch, size_t len, struct writer *w)
-{
-    struct produce_request_partition_produce_data p = {.index = partition, .records = {.data = batch, .len = len}};
-    struct produce_request_topic_produce_data t = {
-        .name = slice_str(topic), .partition_data = &p, .partition_data_count = 1};
-    struct produce_request q;
-    produce_request_init(&q);
-    q.acks = -1;
-    q.timeout_ms = 30000;
-    q.topic_data = &t;
-    q.topic_data_count = 1;
-    frame_encode(0, VERSION_PRODUCE, &q, w);
-}
-
-static void fetch_encode(const char *topic, int32_t bytes, struct writer *w)
-{
-    struct fetch_request_fetch_partition p;
-    fetch_request_fetch_partition_init(&p);
-    p.partition_max_bytes = bytes;
-    struct fetch_request_fetch_topic t;
-    fetch_request_fetch_topic_init(&t);
-    t.topic = slice_str(topic);
-    t.partitions = &p;
-    t.partitions_count = 1;
-    struct fetch_request q;
-    fetch_request_init(&q);
-    q.max_wait_ms = 1000;
-    q.min_bytes = 1;
-    q.max_bytes = bytes;
-    q.topics = &t;
-    q.topics_count = 1;
-    frame_encode(1, VERSION_FETCH, &q, w);
-}
-
-// Sends frames in turn, with so many under way, until `requests` are answered.
-static void drive(int fd, const struct writer *frames, int n_frames, int64_t requests, int in_flight)
-{
-    uint8_t *answer = malloc(ANSWER_MAX);
-    int64_t sent = 0, answered = 0, bytes_out = 0, bytes_in = 0;
-    struct timespec begin, end;
-    ASSERT(answer != NULL);
-    clock_gettime(CLOCK_MONOTONIC, &begin);
-    while (answered < requests) {
-        while (sent < requests && sent - answered < in_flight) {
-            const struct writer *w = &frames[sent++ % n_frames];
-            send_full(fd, w->data, w->len);
-            bytes_out += (int64_t)w->len;
-        }
-        bytes_in += (int64_t)answer_read(fd, answer);
-        answered++;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-    printf("%lld %lld %lld %.6f\n", (long long)answered, (long long)bytes_out, (long long)bytes_in, seconds);
+    struct reader r;
+    uint8_t *answer;
+    writer_init(&w, 256, 1024);
+    frame_end_offset(&w, o->topic, 0);
+    ask_once(o->port, &w, &r, &answer);
+    int64_t offset = frame_end_offset_answer(slice_of(r.data, r.len));
     free(answer);
+    writer_release(&w);
+    return offset;
 }
 
-static void run_produce(int port, char **arg)
+// ---- what is driven ------------------------------------------------------------------------------------------------
+
+static void drive_and_print(const struct options *o, enum frame_kind kind, int32_t records, const struct writer *frames,
+                            int n_frames)
 {
-    int partitions = atoi(arg[1]), records = atoi(arg[4]);
-    size_t record_bytes = (size_t)atoll(arg[3]);
-    uint8_t *batch = malloc(BATCH_HEADER + (record_bytes + RECORD_OVERHEAD_MAX) * (size_t)records);
-    struct writer *frames = calloc((size_t)partitions, sizeof *frames);
-    ASSERT(batch != NULL && frames != NULL);
-    size_t len = batch_build(batch, record_bytes, records);
-    for (int i = 0; i < partitions; i++) {
-        writer_init(&frames[i], len + 1024, len + 65536);
-        produce_encode(arg[0], i, batch, len, &frames[i]);
+    struct drive_plan plan = {.port = o->port,
+                              .connections = o->connections,
+                              .in_flight = o->in_flight,
+                              .requests = o->requests,
+                              .seconds = o->seconds,
+                              .rate = o->rate,
+                              .unanswered = kind == FRAME_PRODUCE && o->acks == 0,
+                              .kind = kind,
+                              .frames = frames,
+                              .n_frames = n_frames};
+    struct drive_result *result = calloc(1, sizeof *result);
+    ASSERT(result != NULL);
+    drive(&plan, result);
+    printf("{\"requests\": %lld, \"records\": %lld, \"bytes_out\": %lld, \"bytes_in\": %lld, \"seconds\": %.6f",
+           (long long)result->requests, (long long)result->requests * records, (long long)result->bytes_out,
+           (long long)result->bytes_in, result->seconds);
+    histogram_print(&result->latency);
+    printf("}\n");
+    free(result);
+}
+
+// The first batch of a topic, as it is stored; `answer`, to be freed, holds its bytes.
+static struct slice batch_fetch(const struct options *o, uint8_t **answer)
+{
+    struct frame_fetch_range range = {.max_bytes = LIKE_BYTES_MAX, .max_wait_ms = LIKE_WAIT_MS};
+    struct writer w;
+    struct reader r;
+    size_t records, at;
+    writer_init(&w, 256, FRAME_MAX);
+    frame_fetch(&w, o->like, &range);
+    ask_once(o->port, &w, &r, answer);
+    writer_release(&w);
+    int error = frame_answer_check(FRAME_FETCH, slice_of(r.data, r.len), &records, &at);
+    size_t len = records > BATCH_OVERHEAD ? load_be32(r.data + at + 8) + BATCH_OVERHEAD : 0;
+    if (error != 0 || len == 0 || len > records) {
+        fprintf(stderr, "load: %s has no batch to be like (error %d)\n", o->like, error);
+        exit(1);
     }
-    int fd = connect_to(port);
-    drive(fd, frames, partitions, atoll(arg[2]), atoi(arg[5]));
-    close(fd);
-    for (int i = 0; i < partitions; i++) {
+    return slice_of(r.data + at, len);
+}
+
+static void run_produce(const struct options *o)
+{
+    struct frame_records records = {.acks = o->acks, .record_bytes = (size_t)o->bytes, .count = (int32_t)o->records};
+    uint8_t *answer = NULL;
+    if (o->like != NULL) {
+        records.batch = batch_fetch(o, &answer);
+        records.count = (int32_t)load_be32(records.batch.data + BATCH_COUNT_AT);
+    }
+    struct writer *frames = calloc((size_t)o->partitions, sizeof *frames);
+    ASSERT(frames != NULL);
+    for (int i = 0; i < o->partitions; i++) {
+        writer_init(&frames[i], 256, FRAME_MAX);
+        frame_produce(&frames[i], o->topic, i, &records);
+    }
+    drive_and_print(o, FRAME_PRODUCE, records.count, frames, o->partitions);
+    for (int i = 0; i < o->partitions; i++) {
         writer_release(&frames[i]);
     }
     free(frames);
-    free(batch);
-}
-
-static void run_fetch(int port, char **arg)
-{
-    struct writer frame;
-    writer_init(&frame, 1024, 65536);
-    fetch_encode(arg[0], atoi(arg[2]), &frame);
-    int fd = connect_to(port);
-    drive(fd, &frame, 1, atoll(arg[1]), atoi(arg[3]));
-    close(fd);
-    writer_release(&frame);
-}
-
-static void run_once(int port, int16_t key, int16_t version, const void *body)
-{
-    struct writer frame;
-    uint8_t *answer = malloc(ANSWER_MAX);
-    ASSERT(answer != NULL);
-    writer_init(&frame, 1024, 65536);
-    frame_encode(key, version, body, &frame);
-    int fd = connect_to(port);
-    send_full(fd, frame.data, frame.len);
-    answer_read(fd, answer);
-    close(fd);
-    writer_release(&frame);
     free(answer);
 }
 
-static void run_create(int port, char **arg)
+static void run_fetch(const struct options *o)
 {
-    struct create_topics_request_creatable_topic t;
-    create_topics_request_creatable_topic_init(&t);
-    t.name = slice_str(arg[0]);
-    t.num_partitions = atoi(arg[1]);
-    t.replication_factor = 1;
-    struct create_topics_request q;
-    create_topics_request_init(&q);
-    q.topics = &t;
-    q.topics_count = 1;
-    q.timeout_ms = 30000;
-    run_once(port, 19, VERSION_CREATE, &q);
+    struct frame_fetch_range range = {
+        .offset = o->offset >= 0 ? o->offset : end_offset(o), .max_bytes = o->bytes, .max_wait_ms = o->wait_ms};
+    struct writer frame;
+    writer_init(&frame, 256, FRAME_MAX);
+    frame_fetch(&frame, o->topic, &range);
+    drive_and_print(o, FRAME_FETCH, 0, &frame, 1);
+    writer_release(&frame);
+}
+
+static void run_commit(const struct options *o)
+{
+    struct writer frame;
+    writer_init(&frame, 256, FRAME_MAX);
+    frame_commit(&frame, "bench", o->topic, 0, 1);
+    drive_and_print(o, FRAME_COMMIT, 0, &frame, 1);
+    writer_release(&frame);
+}
+
+static void run_hello(const struct options *o)
+{
+    struct writer frame;
+    writer_init(&frame, 256, FRAME_MAX);
+    frame_api_versions(&frame);
+    drive_and_print(o, FRAME_API_VERSIONS, 0, &frame, 1);
+    writer_release(&frame);
+}
+
+static void run_latency(const struct options *o)
+{
+    struct latency_plan plan = {.port = o->port,
+                                .topic = o->topic,
+                                .acks = o->acks,
+                                .record_bytes = (size_t)o->bytes,
+                                .records = o->records,
+                                .rate = o->rate,
+                                .seconds = o->seconds,
+                                .warm_s = o->warm,
+                                .consumers = o->consumers};
+    struct latency_result *result = calloc(1, sizeof *result);
+    ASSERT(result != NULL && plan.rate > 0 && plan.seconds > 0 && plan.acks != 0);
+    latency_measure(&plan, result);
+    printf("{\"requests\": %lld, \"records\": %lld, \"bytes_out\": %lld, \"bytes_in\": %lld, \"seconds\": %.6f",
+           (long long)result->requests, (long long)result->requests * o->records, (long long)result->bytes_out,
+           (long long)result->bytes_in, result->seconds);
+    histogram_print(&result->delivered);
+    printf(", \"produced_p99_us\": %.1f}\n", histogram_percentile_us(&result->produced, 0.99));
+    free(result);
+}
+
+// ---- what is only done ---------------------------------------------------------------------------------------------
+
+static void run_hold(const struct options *o)
+{
+    struct writer w;
+    size_t len;
+    writer_init(&w, 256, 1024);
+    frame_api_versions(&w);
+    for (int i = 0; i < o->connections; i++) {
+        free(bench_ask(bench_connect(o->port), &w, &len)); // the connections stay open until the end
+    }
+    writer_release(&w);
+    printf("%d\n", o->connections);
+    fflush(stdout);
+    while (getchar() != EOF) {
+    }
+}
+
+static void run_create(const struct options *o)
+{
+    char *colon = o->config != NULL ? strchr(o->config, ':') : NULL;
+    struct frame_topic topic = {
+        .name = o->topic, .partitions = (int32_t)o->partitions, .replicas = (int16_t)o->replicas};
+    if (colon != NULL) {
+        *colon = 0;
+        topic.config = o->config;
+        topic.value = colon + 1;
+    }
+    struct writer w;
+    struct reader r;
+    uint8_t *answer;
+    writer_init(&w, 256, 1024);
+    frame_create_topic(&w, &topic);
+    ask_once(o->port, &w, &r, &answer);
+    free(answer);
+    writer_release(&w);
+}
+
+// Partition by partition the end offset is asked for, which only a leader tells.
+static void run_await(const struct options *o)
+{
+    struct writer w;
+    size_t len;
+    int fd = bench_connect(o->port), tries = 0;
+    writer_init(&w, 256, 1024);
+    for (int i = 0; i < o->partitions;) {
+        frame_end_offset(&w, o->topic, i);
+        uint8_t *answer = bench_ask(fd, &w, &len);
+        bool led = frame_end_offset_answer(slice_of(answer, len)) >= 0;
+        free(answer);
+        i += led ? 1 : 0;
+        if (!led && tries++ > LEADERS_TRIES) {
+            fprintf(stderr, "load: partition %d of %s has no leader here\n", i, o->topic);
+            exit(1);
+        }
+        if (!led) {
+            usleep(LEADERS_PAUSE_US);
+        }
+    }
+    close(fd);
+    writer_release(&w);
+}
+
+static void run_metadata(const struct options *o)
+{
+    struct writer w;
+    struct reader r;
+    uint8_t *answer;
+    writer_init(&w, 256, 1024);
+    frame_metadata(&w, NULL);
+    ask_once(o->port, &w, &r, &answer);
+    free(answer);
+    writer_release(&w);
 }
 
 int main(int argc, char **argv)
 {
-    const char *what = argc > 2 ? argv[1] : "";
-    int port = argc > 2 ? atoi(argv[2]) : 0;
-    if (strcmp(what, "produce") == 0 && argc == 9) {
-        run_produce(port, argv + 3);
-    } else if (strcmp(what, "fetch") == 0 && argc == 7) {
-        run_fetch(port, argv + 3);
-    } else if (strcmp(what, "create") == 0 && argc == 5) {
-        run_create(port, argv + 3);
-    } else if (strcmp(what, "metadata") == 0 && argc == 3) {
-        struct metadata_request q;
-        metadata_request_init(&q);
-        run_once(port, 3, VERSION_METADATA, &q);
-    } else {
-        fprintf(stderr, "usage: see the head of bench/load.c\n");
-        return 2;
+    const struct {
+        const char *name;
+        void (*run)(const struct options *o);
+        bool needs_topic;
+    } commands[] = {
+        {"produce", run_produce, true}, {"fetch", run_fetch, true},     {"commit", run_commit, true},
+        {"hello", run_hello, false},    {"latency", run_latency, true}, {"hold", run_hold, false},
+        {"create", run_create, true},   {"await", run_await, true},     {"metadata", run_metadata, false},
+    };
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) { // a connection is a file
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    return 0;
+    for (size_t i = 0; argc > 2 && i < sizeof commands / sizeof commands[0]; i++) {
+        struct options o;
+        if (strcmp(commands[i].name, argv[1]) == 0) {
+            options_parse(&o, argc - 2, argv + 2);
+            if (commands[i].needs_topic && o.topic == NULL) {
+                break;
+            }
+            commands[i].run(&o);
+            return 0;
+        }
+    }
+    fprintf(stderr, "usage: see the head of bench/load.c\n");
+    return 2;
 }

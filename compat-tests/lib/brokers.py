@@ -202,15 +202,18 @@ class ZooKeeper:
         self.process.kill()
 
 
-def java_command(libraries, work_dir, heap_mib):
+# A small Java machine that is up soon, which is what tests want.
+JAVA_OPTIONS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+def java_command(libraries, work_dir, options):
     """Java with Kafka's jars and a log configuration that writes to standard output."""
     config = pathlib.Path(work_dir) / "log4j.properties"
     config.write_text("log4j.rootLogger=INFO, out\n"
                       "log4j.appender.out=org.apache.log4j.ConsoleAppender\n"
                       "log4j.appender.out.layout=org.apache.log4j.PatternLayout\n"
                       "log4j.appender.out.layout.ConversionPattern=[%d] %p %m (%c)%n\n")
-    return ["java", "-Xmx%dm" % heap_mib, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            "-Dlog4j.configuration=" + config.resolve().as_uri(),
+    return ["java", *options, "-Dlog4j.configuration=" + config.resolve().as_uri(),
             "-cp", os.path.join(libraries, "*")]
 
 
@@ -230,6 +233,7 @@ class Kafka:
         self.overrides = dict(overrides or {})
         self.zookeeper = zookeeper or ZooKeeper(self.work_dir)
         self.chroot = chroot
+        self.java_options = JAVA_OPTIONS
         self.port = free_port()
         self.bootstrap = "127.0.0.1:%d" % self.port
         self.process = Process("kafka", self.work_dir / "broker.log")
@@ -247,7 +251,7 @@ class Kafka:
         settings.update(self.overrides)
         config = self.work_dir / "server.properties"
         config.write_text("".join("%s=%s\n" % item for item in settings.items()))
-        self.process.spawn(java_command(self.libraries, self.work_dir, 256)
+        self.process.spawn(java_command(self.libraries, self.work_dir, self.java_options)
                            + ["kafka.Kafka", str(config)])
 
     def await_ready(self):

@@ -1,0 +1,457 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cases: what is done to the brokers, and the rows that come of it.
+
+A case is a function of the bench (its brokers, clock and scratch folder) that yields rows (rounds.py). LOADS are those
+that differ by their numbers only.
+"""
+
+import collections
+import os
+import time
+
+import brokers
+import clients
+import groups
+import rounds
+import targets
+import wire
+
+MIB = 1 << 20
+
+Load = collections.namedtuple("Load", "name title per command options partitions ceiling is_brief topic_config")
+Case = collections.namedtuple("Case", "name weight is_brief run")
+
+
+def load_of(name, title, per, command, options, partitions=1, ceiling=None, is_brief=False, topic_config=None):
+    return Load(name, title, per, command, options, partitions, ceiling, is_brief, topic_config)
+
+
+# Closed loops: each connection keeps `in_flight` requests under way, for a fixed time.
+LOADS = [
+    load_of("produce-1k", "produce 1 KB records, 1 MB requests, acks=all", "GiB", "produce",
+            {"partitions": 4, "in_flight": 4, "bytes": 1000, "records": 1000}, 4, "receive", True),
+    load_of("produce-100b", "produce 100 B records, 100 KB requests, acks=all", "GiB", "produce",
+            {"partitions": 4, "in_flight": 4, "bytes": 100, "records": 1000}, 4, "receive", True),
+    load_of("one-record", "one 100 B record per request, 64 in flight", "request", "produce",
+            {"in_flight": 64}, 1, "receive", True),
+    load_of("fetch", "fetch from the page cache, 1 consumer, 1 MiB answers", "GiB", "fetch",
+            {"in_flight": 4, "bytes": MIB}, 1, "send", True),
+    load_of("one-record-alone", "one 100 B record per request, one at a time", "request", "produce",
+            {"in_flight": 1}, 1, "receive"),
+    load_of("produce-1k-small", "produce 1 KB records, 16 KB requests, acks=all", "GiB", "produce",
+            {"partitions": 4, "in_flight": 5, "bytes": 1000, "records": 16}, 4, "receive"),
+    load_of("produce-acks1", "produce 1 KB records, 16 KB requests, acks=1", "GiB", "produce",
+            {"partitions": 4, "in_flight": 5, "bytes": 1000, "records": 16, "acks": 1}, 4),
+    load_of("produce-acks0", "produce 1 KB records, 16 KB requests, acks=0", "GiB", "produce",
+            {"partitions": 4, "in_flight": 5, "bytes": 1000, "records": 16, "acks": 0}, 4),
+    load_of("producers-500", "500 producer connections, one 100 B record per request", "request", "produce",
+            {"connections": 500, "partitions": 4}, 4),
+    load_of("partitions-1000", "one 100 B record per request, 1,000 partitions in turn", "request", "produce",
+            {"in_flight": 64, "partitions": 1000}, 1000),
+    load_of("fetch-8", "fetch from the page cache, 8 consumers of one topic, 1 MiB answers", "GiB", "fetch",
+            {"connections": 8, "in_flight": 1, "bytes": MIB}),
+    load_of("flush-1", "flush.messages=1, 1 producer, one 100 B record per request", "request", "produce",
+            {}, topic_config="flush.messages:1"),
+    load_of("flush-8", "flush.messages=1, 8 producers", "request", "produce",
+            {"connections": 8}, topic_config="flush.messages:1"),
+    load_of("flush-64", "flush.messages=1, 64 producers", "request", "produce",
+            {"connections": 64}, topic_config="flush.messages:1"),
+]
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+LATENCY_RATES = (1000, 10000, 50000)
+CURVE_PARTITIONS = (10, 100, 1000, 5000)
+CURVE_CONNECTIONS = (10, 100, 1000, 10000)
+KAFKA_CURVE_MAX = 1000
+
+
+# ---- topics and ceilings -------------------------------------------------------------------------------------------
+
+def create_topic(server, name, partitions=1, config=None, replicas=1):
+    more = {"config": config} if config else {}
+    clients.load("create", server.port, topic=name, partitions=partitions, replicas=replicas, **more)
+    if replicas == 1:
+        clients.load("await", server.port, topic=name, partitions=partitions)
+
+
+def delete_topic(servers, name):
+    for server in servers:
+        wire.delete_topic("127.0.0.1:%d" % server.port, name)
+
+
+def fill_for_fetch(server, topic):
+    """16 MB in one partition, which stay in the page cache."""
+    clients.load("produce", server.port, topic=topic, requests=16, bytes=1000, records=1000)
+
+
+def open_ceiling(bench, kind):
+    path = bench.scratch / ("bare-" + kind)
+    if kind == "receive":
+        return targets.Bare("receive", path)
+    path.write_bytes(os.urandom(MIB))
+    return targets.Bare("send", path, MIB)
+
+
+# ---- loads ---------------------------------------------------------------------------------------------------------
+
+def run_load(bench, load):
+    pair = bench.pair()
+    for server in pair:
+        create_topic(server, load.name, load.partitions, load.topic_config)
+        if load.command == "fetch":
+            fill_for_fetch(server, load.name)
+    ceiling = open_ceiling(bench, load.ceiling) if load.ceiling else None
+    try:
+        samples, syscalls = rounds.alternate(
+            bench.clock, [*pair, ceiling] if ceiling else pair,
+            lambda server: clients.load(load.command, server.port, topic=load.name, seconds=bench.round_s,
+                                        **load.options), load.per)
+    finally:
+        if ceiling:
+            ceiling.close()
+    delete_topic(pair, load.name)
+    yield rounds.row(load.name, load.title, load.per, samples, syscalls)
+
+
+def run_codecs(bench):
+    """A batch that librdkafka has packed once is sent again and again, so that the client's packing costs nothing."""
+    pair = bench.pair()
+    for codec in CODECS:
+        topic, packed = "codec-" + codec, "packed-" + codec
+        for server in pair:
+            create_topic(server, topic)
+            create_topic(server, packed)
+            clients.rdkafka("produce", server.bootstrap, {
+                "topic": packed, "records": 100, "bytes": 1000, "compression.type": codec, "linger.ms": 500,
+                "batch.num.messages": 100})
+        samples, syscalls = rounds.alternate(
+            bench.clock, pair, lambda server, topic=topic, packed=packed: with_record_bytes(clients.load(
+                "produce", server.port, topic=topic, like=packed, in_flight=4, seconds=bench.round_s / 2), 1000), "GiB")
+        delete_topic(pair, topic)
+        yield rounds.row(topic, "produce batches of 100 records of 1 KB, %s" % codec, "GiB", samples, syscalls)
+
+
+def with_record_bytes(sample, record_bytes):
+    """Bytes before compression."""
+    sample["bytes"] = sample["records"] * record_bytes
+    return sample
+
+
+def run_rdkafka(bench):
+    pair = bench.pair()
+    for name, record_bytes, records in (("rdkafka-1k", 1000, 150000), ("rdkafka-100b", 100, 600000)):
+        for server in pair:
+            create_topic(server, name, 4)
+        samples, _ = rounds.alternate(bench.clock, pair, lambda server, n=name, b=record_bytes, r=records:
+                                      clients.rdkafka("produce", server.bootstrap, {
+                                          "topic": n, "records": r, "bytes": b, "acks": "all", "linger.ms": 5}), "GiB")
+        yield rounds.row(name, "librdkafka produces %d B records, acks=all" % record_bytes, "GiB", samples)
+        samples, _ = rounds.alternate(bench.clock, pair, lambda server, n=name, r=records: clients.rdkafka(
+            "consume", server.bootstrap, {"topic": n, "records": r}), "GiB")
+        yield rounds.row(name + "-read", "librdkafka consumes %d B records" % record_bytes, "GiB", samples)
+        delete_topic(pair, name)
+
+
+def run_java(bench):
+    pair = bench.pair()
+    for name, record_bytes, records in (("java-1k", 1000, 100000), ("java-100b", 100, 300000)):
+        for server in pair:
+            create_topic(server, name)
+        samples, _ = rounds.alternate(bench.clock, pair, lambda server, n=name, b=record_bytes, r=records:
+                                      bench.java.produce(server.bootstrap, n, r, b), "GiB")
+        yield rounds.row(name, "ProducerPerformance, %d B records, acks=all" % record_bytes, "GiB", samples)
+        if record_bytes == 1000:
+            samples, _ = rounds.alternate(bench.clock, pair, lambda server, n=name, r=records:
+                                          bench.java.consume(server.bootstrap, n, r), "GiB")
+            yield rounds.row(name + "-read", "ConsumerPerformance, %d B records" % record_bytes, "GiB", samples)
+        delete_topic(pair, name)
+
+
+# ---- latency -------------------------------------------------------------------------------------------------------
+
+def run_latency(bench, rates=LATENCY_RATES, consumers=1):
+    pair = bench.pair()
+    for rate in [10000] if bench.is_quick else rates:
+        name = "latency-%d-%d" % (rate, consumers)
+        for server in pair:
+            create_topic(server, name)
+        samples, syscalls = rounds.alternate(
+            bench.clock, pair, lambda server, n=name, r=rate: clients.load(
+                "latency", server.port, topic=n, rate=min(r, 1000), records=max(1, r // 1000), consumers=consumers,
+                warm=0.3, seconds=bench.round_s * 2), "record")
+        delete_topic(pair, name)
+        yield rounds.row(name, "end to end at %s records/s, %s" % (
+            format(rate, ","), "1 consumer" if consumers == 1 else "%d consumers" % consumers), "record", samples,
+            syscalls, parameter=rate)
+
+
+def run_fanout(bench):
+    yield from run_latency(bench, (10000,), 8)
+
+
+def run_cold(bench):
+    """A consumer reads old data from the disk while a producer goes on at a fixed rate, whose latency is looked at."""
+    pair = bench.pair()
+    records = 150000
+    for server in pair:
+        create_topic(server, "cold", 1)
+        create_topic(server, "warm", 1)
+        clients.rdkafka("produce", server.bootstrap, {"topic": "cold", "records": records, "bytes": 1000})
+
+    def drive(server):
+        drop_from_page_cache(server.members[0].data_dir)
+        producer = clients.start_load("produce", server.port, topic="warm", rate=1000, seconds=bench.round_s * 3,
+                                      in_flight=64)
+        read = clients.rdkafka("consume", server.bootstrap, {"topic": "cold", "records": records})
+        produced = clients.finish(producer)
+        return dict(produced, bytes=read["bytes"], read_seconds=read["seconds"])
+
+    samples, _ = rounds.alternate(bench.clock, pair, drive, "GiB")
+    delete_topic(pair, "cold")
+    delete_topic(pair, "warm")
+    yield rounds.row("cold", "cold fetch of 150 MB while 1,000 records/s are produced (their latency)", "GiB", samples)
+
+
+def drop_from_page_cache(folder):
+    for path in folder.glob("cold-*/*.log"):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+# ---- groups --------------------------------------------------------------------------------------------------------
+
+def run_groups(bench):
+    pair = bench.pair()
+    for server in pair:
+        create_topic(server, "bench")
+        groups.await_coordinator(server.port)
+    numbers = iter(range(1000000))
+
+    def join(server):
+        group = "group-%d" % next(numbers)
+        began = time.monotonic()
+        members = [groups.Member(server.port, group) for _ in range(100)]
+        groups.settle(members)
+        seconds = time.monotonic() - began
+        for member in members:
+            member.close()
+        return {"requests": 1, "seconds": seconds}
+
+    samples, _ = rounds.alternate(bench.clock, pair, join, "request")
+    yield rounds.row("join-100", "a group of 100 joins, all at once", "request", samples)
+    for server in pair:
+        await_commits(server)
+    samples, syscalls = rounds.alternate(
+        bench.clock, pair, lambda server: clients.load("commit", server.port, topic="bench", in_flight=64,
+                                                       seconds=bench.round_s), "request")
+    yield rounds.row("commit", "one offset committed per request, 64 in flight", "request", samples, syscalls)
+    delete_topic(pair, "bench")
+
+
+def await_commits(server):
+    """The coordinator may still be loading the groups of its partition."""
+    until = time.monotonic() + clients.TIMEOUT_S
+    while True:
+        try:
+            return clients.load("commit", server.port, topic="bench")
+        except clients.ClientError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def run_pollers(bench):
+    """Each waits half a second for a byte that does not come, then asks again."""
+    pair = bench.pair()
+    for server in pair:
+        create_topic(server, "silent")
+    samples, syscalls = rounds.alternate(
+        bench.clock, pair, lambda server: clients.load("fetch", server.port, topic="silent", connections=500, offset=-1,
+                                                       bytes=MIB, wait_ms=500, seconds=bench.round_s), "request")
+    delete_topic(pair, "silent")
+    yield rounds.row("pollers-500", "500 consumers that wait for nothing, half a second each", "request", samples,
+                     syscalls)
+
+
+# ---- growth --------------------------------------------------------------------------------------------------------
+
+def run_curve_partitions(bench):
+    ottla, kafka = bench.pair()
+    for count in CURVE_PARTITIONS:
+        servers = [ottla, kafka] if count <= KAFKA_CURVE_MAX else [ottla]
+        name = "curve-%d" % count
+        for server in servers:
+            create_topic(server, name, count)
+            # One record in each first: what a partition's first append costs is not what is asked here.
+            clients.load("produce", server.port, topic=name, partitions=count, requests=count, in_flight=64)
+        samples, syscalls = rounds.alternate(
+            bench.clock, servers, lambda server, n=name, c=count: clients.load(
+                "produce", server.port, topic=n, partitions=c, in_flight=64, seconds=bench.round_s / 2), "request", 3)
+        delete_topic(servers, name)
+        yield rounds.row("curve-partitions", "one 100 B record per request, over %s partitions" % format(count, ","),
+                         "request", samples, syscalls, parameter=count)
+
+
+def run_curve_connections(bench):
+    """All connections are there and only ten of them send; what does not ask must not cost."""
+    ottla, kafka = bench.pair()
+    for server in (ottla, kafka):
+        create_topic(server, "connections")
+    for count in CURVE_CONNECTIONS:
+        servers = [ottla, kafka] if count <= KAFKA_CURVE_MAX else [ottla]
+        held = [clients.start_load("hold", server.port, connections=count - 10) for server in servers]
+        try:
+            for process in held:
+                process.stdout.readline()
+            samples, syscalls = rounds.alternate(
+                bench.clock, servers, lambda server: clients.load(
+                    "produce", server.port, topic="connections", connections=10, in_flight=6,
+                    seconds=bench.round_s / 2), "request", 3)
+        finally:
+            for process in held:
+                clients.finish(process)
+        yield rounds.row("curve-connections", "one 100 B record per request from 10 of %s connections"
+                         % format(count, ","), "request", samples, syscalls, parameter=count)
+    delete_topic([ottla, kafka], "connections")
+
+
+# ---- start and rest ------------------------------------------------------------------------------------------------
+
+def timed_start(server, topic=None, partitions=0):
+    """Until the first Metadata is answered, and until all partitions of the topic have their leader."""
+    while True:
+        began = time.monotonic()
+        server.members[0].spawn()
+        try:
+            clients.load("metadata", server.port)
+            sample = {"start_ms": (time.monotonic() - began) * 1e3, "rss_mib": server.rss_mib()}
+            if topic:
+                clients.load("await", server.port, topic=topic, partitions=partitions)
+                sample["led_ms"] = (time.monotonic() - began) * 1e3
+            return sample
+        except clients.ClientError:
+            # Apache Kafka ends by itself when its place in ZooKeeper is still held by its life before.
+            process = server.members[0].process
+            if process.running() or "NodeExists" not in brokers.tail(process.log_path, 200):
+                raise
+            time.sleep(targets.SHORT_SESSION_MS / 1000)
+
+
+def run_start(bench):
+    """One life after the other of each kind: empty; with 2,000 partitions, stopped cleanly; the same after kill -9."""
+    count = 2000
+    empty, clean, killed = ({"ottla": [], "kafka": []} for _ in range(3))
+    for number in bench.clock.rounds_of(warm_up=False):
+        for server in bench.alone("start-%d" % number):
+            empty[server.name].append(timed_start(server))
+            server.members[0].await_ready()
+            server.stop()
+            bench.forget(server)
+    yield rounds.row("start-empty", "start to the first Metadata, empty directory", "", empty)
+    for server in bench.alone("many"):
+        server.start()
+        create_topic(server, "many", count)
+        clients.load("produce", server.port, topic="many", partitions=count, requests=count, in_flight=64)
+        for _ in bench.clock.rounds_of(warm_up=False):
+            server.stop()
+            clean[server.name].append(timed_start(server, "many", count))
+            server.members[0].kill()
+            if server.name == "kafka":
+                time.sleep(targets.SHORT_SESSION_MS / 1000 * 1.5)
+            killed[server.name].append(timed_start(server, "many", count))
+        server.stop()
+        bench.forget(server)
+    yield rounds.row("start-2000", "... with 2,000 partitions, cleanly stopped", "", clean)
+    yield rounds.row("start-killed", "... with 2,000 partitions, after kill -9", "", killed)
+
+
+def run_idle(bench):
+    """Memory of brokers that have just started; CPU with 1,000 partitions and 1,000 connections, both looked at in the
+    same moments."""
+    servers = bench.alone("idle")
+    held, samples = [], {server.name: [] for server in servers}
+    try:
+        for server in servers:
+            server.start()
+        time.sleep(2)
+        rss = {server.name: server.rss_mib() for server in servers}
+        for server in servers:
+            create_topic(server, "idle", 1000)
+            held.append(clients.start_load("hold", server.port, connections=1000))
+        for process in held:
+            process.stdout.readline()
+        time.sleep(2)
+        for _ in bench.clock.rounds_of():
+            before = {server.name: server.cpu_s() for server in servers}
+            began = time.monotonic()
+            time.sleep(bench.round_s * 2)
+            seconds = time.monotonic() - began
+            for server in servers:
+                used = server.cpu_s() - before[server.name]
+                samples[server.name].append({"cpu_s": used, "seconds": seconds, "idle_percent": used / seconds * 100,
+                                             "rss_mib": server.rss_mib(), "rss_empty_mib": rss[server.name]})
+    finally:
+        for process in held:
+            clients.finish(process)
+        for server in servers:
+            bench.forget(server)
+    yield rounds.row("idle", "idle with 1,000 partitions and 1,000 connections", "", samples)
+
+
+# ---- three brokers -------------------------------------------------------------------------------------------------
+
+def run_replicated(bench):
+    servers = bench.clusters()
+    try:
+        for server in servers:
+            server.start()
+            await_members(server)
+            create_topic(server, "replicated", 3, replicas=3)
+            await_replicated(server, "replicated")
+        for name, record_bytes, records in (("rf3-1k", 1000, 60000), ("rf3-100b", 100, 200000)):
+            samples, _ = rounds.alternate(bench.clock, servers, lambda server, b=record_bytes, r=records:
+                                          clients.rdkafka("produce", server.bootstrap, {
+                                              "topic": "replicated", "records": r, "bytes": b, "acks": "all",
+                                              "linger.ms": 5}), "GiB")
+            yield rounds.row(name, "three brokers, RF 3, acks=all: librdkafka produces %d B records" % record_bytes,
+                             "GiB", samples)
+            if bench.is_quick:
+                return
+        samples, _ = rounds.alternate(bench.clock, servers, lambda server: bench.java.produce(
+            server.bootstrap, "replicated", 30000, 1000), "GiB", 3)
+        yield rounds.row("rf3-java", "three brokers, RF 3, acks=all: ProducerPerformance, 1 KB records", "GiB", samples)
+    finally:
+        for server in servers:
+            bench.forget(server)
+
+
+def await_members(server):
+    until = time.monotonic() + clients.TIMEOUT_S
+    while len(wire.broker_ids(server.members[0].bootstrap)) < len(server.members):
+        if time.monotonic() > until:
+            raise clients.ClientError("the brokers of %s do not find each other" % server.name)
+        time.sleep(0.1)
+
+
+def await_replicated(server, topic):
+    """Until records are taken with acks=all."""
+    clients.rdkafka("produce", server.bootstrap, {"topic": topic, "records": 1000, "bytes": 100, "acks": "all"})
+
+
+CASES = [
+    Case("start", 8, True, run_start),
+    Case("idle", 3, True, run_idle),
+    *(Case(load.name, 1, load.is_brief, lambda bench, load=load: run_load(bench, load)) for load in LOADS[:6]),
+    Case("latency", 4, True, run_latency),
+    Case("rf3", 8, True, run_replicated),
+    *(Case(load.name, 1, load.is_brief, lambda bench, load=load: run_load(bench, load)) for load in LOADS[6:]),
+    Case("rdkafka", 5, False, run_rdkafka),
+    Case("java", 9, False, run_java),
+    Case("codecs", 3, False, run_codecs),
+    Case("fanout", 2, False, run_fanout),
+    Case("pollers", 2, False, run_pollers),
+    Case("groups", 3, False, run_groups),
+    Case("cold", 4, False, run_cold),
+    Case("partitions", 4, False, run_curve_partitions),
+    Case("connections", 4, False, run_curve_connections),
+]

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run is told as: JSON, two tables (the figures that were aimed at, and every case), and plots.
+
+docs/BENCHMARKS.md keeps the tables of the last recorded run between its two marks; the rest of it is written by hand.
+"""
+
+import collections
+import json
+import re
+import statistics
+
+import plots
+import rounds
+
+BEGIN, END = "<!-- bench/run --record writes from here -->", "<!-- to here -->"
+DOCUMENT = "BENCHMARKS.md"
+PLOTS = "benchmarks"
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+# ---- the figures that were aimed at --------------------------------------------------------------------------------
+
+def cost_ratio(row, other):
+    return rounds.ratios(rounds.costs(row, "ottla"), rounds.costs(row, other))
+
+
+def of_kafka(row):
+    return cost_ratio(row, "kafka")
+
+
+def of_bare(row):
+    return cost_ratio(row, "bare")
+
+
+def own_costs(row):
+    return rounds.costs(row, "ottla")
+
+
+def p99_of_kafka(row):
+    return rounds.ratios(rounds.figures(row, "ottla", "p99_us"), rounds.figures(row, "kafka", "p99_us"))
+
+
+def fields(name):
+    return lambda row: rounds.figures(row, "ottla", name)
+
+
+Figure = collections.namedtuple("Figure", "title case values_of aim form")  # at most the aim
+
+FIGURES = [
+    Figure("produce 1 KB records, acks=all: broker CPU, of Kafka's", "produce-1k", of_kafka, 0.4, "%.2f"),
+    Figure("... of the bare receiver's", "produce-1k", of_bare, 1.4, "%.2f"),
+    Figure("produce 100 B records: broker CPU, of Kafka's", "produce-100b", of_kafka, 0.5, "%.2f"),
+    Figure("one-record requests: broker CPU each, us", "one-record", own_costs, 6, "%.1f"),
+    Figure("... of Kafka's", "one-record", of_kafka, 0.2, "%.2f"),
+    Figure("fetch from the page cache: broker CPU, of Kafka's", "fetch", of_kafka, 0.35, "%.2f"),
+    Figure("... of bare sendfile's", "fetch", of_bare, 1.3, "%.2f"),
+    Figure("end-to-end p99 at 10,000 records/s, of Kafka's", "latency-10000-1", p99_of_kafka, 0.5, "%.2f"),
+    Figure("RF 3, acks=all, 1 KB: CPU of all three brokers, of Kafka's", "rf3-1k", of_kafka, 0.3, "%.2f"),
+    Figure("resident memory, idle, MiB", "idle", fields("rss_empty_mib"), 6, "%.1f"),
+    Figure("resident memory after the load, MiB", "fetch", fields("rss_mib"), 40, "%.1f"),
+    Figure("start to first Metadata, empty, ms", "start-empty", fields("start_ms"), 10, "%.1f"),
+    Figure("... with 2,000 partitions cleanly stopped, ms", "start-2000", fields("start_ms"), 200, "%.1f"),
+    Figure("idle, 1,000 connections and 1,000 partitions, % of a core", "idle", fields("idle_percent"), 0.2, "%.2f"),
+]
+
+
+def row_of(results, case):
+    return next((row for row in results["rows"] if row["case"] == case), None)
+
+
+def figures_table(results):
+    lines = ["| figure | measured | aim | |", "|---|---|---|---|"]
+    for title, case, values_of, aim, form in FIGURES:
+        row = row_of(results, case)
+        values = values_of(row) if row else []
+        if values:
+            reached = "reached" if median(values) <= aim else "missed"
+            lines.append("| %s | %s | at most %s | %s |" % (title, rounds.spread(values, form), aim, reached))
+    return "\n".join(lines) + "\n"
+
+
+# ---- every case ----------------------------------------------------------------------------------------------------
+
+def number(value, form="%.1f"):
+    return "-" if value is None else form % value
+
+
+def both(row, values_of, form):
+    """Ottla's and Kafka's medians."""
+    values = [median(values_of(row, target)) for target in ("ottla", "kafka")]
+    return "-" if values == [None, None] else "%s / %s" % tuple(number(value, form) for value in values)
+
+
+def latencies(row, *names):
+    """Ottla's and Kafka's medians of each percentile, in milliseconds."""
+    parts = []
+    for target in ("ottla", "kafka"):
+        values = [median(rounds.figures(row, target, name)) for name in names]
+        parts.append("-" if None in values else " ".join("%.1f" % (value / 1e3) for value in values))
+    return "-" if parts == ["-", "-"] else " / ".join(parts)
+
+
+def cases_table(results):
+    lines = ["Each pair is Ottla / Kafka, a median; ratios are median (least - most) of the rounds.", "",
+             "| case | broker CPU | of Kafka's | of bare | records/s | MB/s | p50 p99 p99.9 ms | RSS MiB | calls |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for row in results["rows"]:
+        if not row["per"]:
+            continue
+        calls = " / ".join(number(row["syscalls"].get(target)) for target in ("ottla", "kafka"))
+        lines.append("| %s | %s %s | %s | %s | %s | %s | %s | %s | %s |" % (
+            row["title"], both(row, rounds.costs, "%.2f"), rounds.UNIT[row["per"]],
+            rounds.spread(cost_ratio(row, "kafka")), rounds.spread(cost_ratio(row, "bare")),
+            both(row, lambda r, target: rounds.rates(r, target, "records"), "%.0f"),
+            both(row, lambda r, target: [value / 1e6 for value in rounds.rates(r, target, "bytes")], "%.0f"),
+            latencies(row, "p50_us", "p99_us", "p999_us"),
+            both(row, lambda r, target: rounds.figures(r, target, "rss_mib"), "%.0f"),
+            "-" if calls == "- / -" else calls))
+    return "\n".join(lines) + "\n"
+
+
+def starts_table(results):
+    lines = ["| start | first Metadata, ms | every partition led, ms |", "|---|---|---|"]
+    for row in results["rows"]:
+        if row["case"].startswith("start-"):
+            lines.append("| %s | %s | %s |" % (
+                row["title"], both(row, lambda r, target: rounds.figures(r, target, "start_ms"), "%.1f"),
+                both(row, lambda r, target: rounds.figures(r, target, "led_ms"), "%.0f")))
+        elif row["case"] == "idle":
+            lines.append("| %s | CPU, %% of a core: %s | RSS MiB: %s, before %s |" % (
+                row["title"], *(both(row, lambda r, target, n=name: rounds.figures(r, target, n), "%.2f")
+                                for name in ("idle_percent", "rss_mib", "rss_empty_mib"))))
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
+def line_of(row):
+    """One line for the terminal."""
+    if not row["per"]:
+        keys = ("start_ms", "led_ms", "idle_percent", "rss_mib")
+        parts = ["%s %s" % (key, both(row, lambda r, target, k=key: rounds.figures(r, target, k), "%.1f"))
+                 for key in keys if rounds.figures(row, "ottla", key)]
+        return "%-72s %s" % (row["title"], ", ".join(parts))
+    latency = latencies(row, "p50_us", "p99_us")
+    return "%-72s %s %s, of Kafka's %s, of bare %s, p50 p99 ms %s" % (
+        row["title"], both(row, rounds.costs, "%.2f"), rounds.UNIT[row["per"]],
+        rounds.spread(cost_ratio(row, "kafka")), rounds.spread(cost_ratio(row, "bare")), latency)
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+def text_of(results, drawn):
+    facts = results["machine"]
+    parts = ["%s, %s, %s, %s; %s, %s; %s, %s. %d rounds, %.0f minutes, load average %s at the end of the run.\n" % (
+        facts["when"], facts["processor"], facts["memory"], facts["system"], facts["ottla"], facts["compiler"],
+        facts["kafka"], facts["java"], results["rounds"], results["minutes"], facts["load"])]
+    parts.append(figures_table(results))
+    parts.append(starts_table(results))
+    parts.append(cases_table(results))
+    parts += ["![%s](%s/%s)\n" % (title, PLOTS, name) for name, title in drawn]
+    parts += ["Not measured: %s (%s).\n" % (name, problem.split("\n", maxsplit=1)[0])
+              for name, problem in results["problems"].items()]
+    return "\n".join(part for part in parts if part)
+
+
+def write(results, folder, docs):
+    """docs: the folder of the document, or None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    drawn = plots.draw(results, folder / PLOTS)
+    text = text_of(results, drawn)
+    (folder / "report.md").write_text(text)
+    if docs:
+        document = docs / DOCUMENT
+        pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
+        document.write_text(re.sub(pattern, lambda _: BEGIN + "\n\n" + text + "\n" + END, document.read_text(),
+                                   flags=re.S))
+        plots.draw(results, docs / PLOTS)
+        (docs / PLOTS / "results.json").write_text(json.dumps(compact(results)) + "\n")
+
+
+def compact(results):
+    """Figures with as many digits as they have."""
+    def short(value):
+        return float("%.5g" % value) if isinstance(value, float) else value
+    rows = [dict(row, samples={target: [{key: short(value) for key, value in sample.items()} for sample in samples]
+                               for target, samples in row["samples"].items()})
+            for row in results["rows"]]
+    return dict(results, rows=rows)

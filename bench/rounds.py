@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds: the same load on each target in turn, so that what the machine's mood does to one it does to all.
+
+A case gives rows. A row is a plain dict, so that it can be written as JSON and read back:
+
+  {"case", "title", "per": "GiB" or "request" or "record" or "", "samples": {target: [sample, ...]},
+   "syscalls": {target: per request}, "parameter": of a curve}
+
+and a sample what the client told of one round, with "cpu_s" and "rss_mib" of the target. Sample i of each target
+belongs to the same round; ratios are taken round by round.
+"""
+
+import statistics
+import time
+
+import targets
+
+GIB = 1 << 30
+WARM = 0.85  # of the cost before: warming up has an end when one more time does not bring it below
+UNIT = {"GiB": "s/GiB", "request": "us/request", "record": "us/record", "": ""}
+
+
+class Clock:
+    """The time there is for everything, shared out among the cases that are still to come."""
+
+    def __init__(self, seconds, rounds, warm_ups):
+        self.began = time.monotonic()
+        self.end = self.began + seconds
+        self.rounds = rounds
+        self.warm_ups = warm_ups  # of each case, at most, after the first
+        self.weight_left = 0.0
+        self.case_end = self.end
+
+    def begin_case(self, weight):
+        """False when there is no time for it any more. What a case does not use is there for those that follow."""
+        left = self.end - time.monotonic()
+        self.case_end = time.monotonic() + max(0.0, left) * min(1.0, 1.3 * weight / max(self.weight_left, weight))
+        self.weight_left -= weight
+        return left > 0
+
+    def rounds_of(self, most=None, warm_up=True):
+        """0 (which warms up), 1, 2, ...; fewer than asked for when the time of the case is over, but one."""
+        for number in range(0 if warm_up else 1, (most or self.rounds) + 1):
+            if number > 1 and time.monotonic() > self.case_end:
+                return
+            yield number
+
+
+def measure(server, drive):
+    """What the client tells of one drive, and what it cost."""
+    before = server.cpu_s()
+    sample = drive(server)
+    sample["cpu_s"] = server.cpu_s() - before
+    sample["rss_mib"] = server.rss_mib()
+    return sample
+
+
+def warm_up(server, drive, per, most):
+    """Until the cost does not fall any more, which takes Java a while; returns system calls per request."""
+    counter = targets.SystemCalls(server.pids())
+    sample = measure(server, drive)
+    calls = counter.end()
+    before = cost(sample, per)
+    for _ in range(most):
+        now = cost(measure(server, drive), per)
+        if now > WARM * before:
+            break
+        before = now
+    return calls / sample["requests"] if calls is not None and sample.get("requests") else None
+
+
+def alternate(clock, servers, drive, per, rounds=None):
+    """Runs drive(server) on each in turn. Returns the samples of each and its system calls per request."""
+    samples = {server.name: [] for server in servers}
+    syscalls = {}
+    for number in clock.rounds_of(rounds):
+        for server in servers if number % 2 else reversed(servers):
+            if number == 0:
+                syscalls[server.name] = warm_up(server, drive, per, clock.warm_ups)
+            else:
+                samples[server.name].append(measure(server, drive))
+    return samples, syscalls
+
+
+def row(case, title, per, samples, syscalls=None, **more):
+    return dict({"case": case, "title": title, "per": per, "samples": samples, "syscalls": syscalls or {}}, **more)
+
+
+# ---- what a row says -----------------------------------------------------------------------------------------------
+
+def cost(sample, per):
+    """Broker CPU: seconds per GiB, or microseconds per request or record."""
+    if per == "GiB":
+        return sample["cpu_s"] / sample["bytes"] * GIB
+    return sample["cpu_s"] / sample[per + "s"] * 1e6
+
+
+def costs(of_row, target):
+    return [cost(sample, of_row["per"]) for sample in of_row["samples"].get(target, []) if of_row["per"]]
+
+
+def figures(of_row, target, name):
+    return [sample[name] for sample in of_row["samples"].get(target, []) if sample.get(name) is not None]
+
+
+def rates(of_row, target, name):
+    """`name` per second."""
+    return [sample[name] / sample["seconds"] for sample in of_row["samples"].get(target, [])
+            if sample.get(name) and sample.get("seconds")]
+
+
+def ratios(values, others):
+    return [value / other for value, other in zip(values, others) if other]
+
+
+def spread(values, form="%.2f"):
+    """Median (least - most)."""
+    if not values:
+        return "-"
+    return (form + " (" + form + " - " + form + ")") % (statistics.median(values), min(values), max(values))
