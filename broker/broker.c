@@ -352,6 +352,13 @@ static enum err replicas_open(struct broker *b)
             .replica_lag_max_ms = c->replica_lag_time_max_ms,
             .high_watermark_checkpoint_ms = c->high_watermark_checkpoint_interval_ms,
             .fetch = fetch_settings_of(c),
+            .throttle =
+                {
+                    .windows = c->replication_quota_windows,
+                    .window_seconds = c->replication_quota_window_seconds,
+                    .moves_windows = c->moves_quota_windows,
+                    .moves_window_seconds = c->moves_quota_window_seconds,
+                },
             .inter_broker_listener = c->inter_broker_listener,
             .dir_failed = directory_failed,
             .dir_failed_ctx = b,
@@ -412,6 +419,7 @@ static void on_excess(void *ctx)
 static void on_broker_configs(void *ctx, const struct config_view *v)
 {
     struct broker *b = ctx;
+    replica_manager_configure(b->replicas, v);
     if (!b->configs_end) {
         connections_configure(v, b->limits, b->listeners, b->n_listeners);
     }

@@ -123,6 +123,10 @@ struct broker_config {
     int32_t replica_fetch_min_bytes;
     int32_t replica_fetch_response_max_bytes;
     int32_t num_replica_fetchers;
+    int32_t replication_quota_windows; // replication.quota.window.num
+    int32_t replication_quota_window_seconds;
+    int32_t moves_quota_windows; // alter.log.dirs.replication.quota.window.num
+    int32_t moves_quota_window_seconds;
     bool rack_aware_reads; // replica.selector.class is the rack-aware one
     // Consumer groups.
     int32_t group_min_session_timeout_ms;

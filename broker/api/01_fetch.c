@@ -691,6 +691,17 @@ static void run_release(struct request *r, struct fetch_run *run)
     }
 }
 
+// Of a follower's answer.
+static void run_count_sent(const struct fetch_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        const struct fetch_part *p = &run->parts[i];
+        if (p->out != NULL && p->out->records.len > 0) {
+            partition_sent(p->partition, (int64_t)p->out->records.len);
+        }
+    }
+}
+
 static enum api_step run_answer(struct request *r, struct fetch_run *run)
 {
     bool ok = run_end_session(r, run);
@@ -698,6 +709,9 @@ static enum api_step run_answer(struct request *r, struct fetch_run *run)
         run_check_formats(r, run); // after the session, which goes by what was read
     }
     ok = ok && run_fill_topics(r, run);
+    if (ok && run->replica_id >= 0) {
+        run_count_sent(run);
+    }
     run_release(r, run);
     return ok ? API_DONE : API_CLOSE;
 }

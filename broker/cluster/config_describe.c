@@ -196,15 +196,25 @@ enum err config_describe_topic(const struct config_view *v, const struct znode_c
 // ---------------------------------------------------------------------------------------------------------------
 // Brokers
 
-const char *config_view_value(const struct config_view *v, const char *name)
+static const char *value_up_to(const struct config_view *v, enum config_source last, const char *name)
 {
-    for (int source = CONFIG_SOURCE_BROKER; source <= CONFIG_SOURCE_DEFAULT; source++) {
+    for (int source = CONFIG_SOURCE_BROKER; source <= (int)last; source++) {
         const char *value = value_at(v, (enum config_source)source, name);
         if (value != NULL) {
             return value;
         }
     }
     return NULL;
+}
+
+const char *config_view_value(const struct config_view *v, const char *name)
+{
+    return value_up_to(v, CONFIG_SOURCE_DEFAULT, name);
+}
+
+const char *config_view_dynamic(const struct config_view *v, const char *name)
+{
+    return value_up_to(v, CONFIG_SOURCE_CLUSTER, name);
 }
 
 static enum err broker_show(const struct config_view *v, const char *name, struct arena *a, struct config_shown *s)

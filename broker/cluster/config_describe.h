@@ -31,6 +31,8 @@ struct config_view {
 
 // The value that counts for exactly this name; NULL = none.
 const char *config_view_value(const struct config_view *v, const char *name);
+// That of them which was set while running, whatever the file says; NULL = none.
+const char *config_view_dynamic(const struct config_view *v, const char *name);
 
 struct config_synonym {
     const char *name;

@@ -56,16 +56,16 @@ struct topic_config {
     int32_t compression_gzip_level;
     int32_t compression_lz4_level;
     int32_t compression_zstd_level;
-    // Kept and shown; nothing acts on them yet (replication quotas, tiered storage), message.format.version never.
+    const char *leader_throttled_replicas;   // NULL = the default, an empty list
+    const char *follower_throttled_replicas; // likewise
+    // Kept and shown; nothing acts on them yet (tiered storage), message.format.version never.
     int64_t local_retention_ms;
     int64_t local_retention_bytes;
     bool remote_storage;
     bool remote_log_copy_disable;
     bool remote_log_delete_on_disable;
-    const char *leader_throttled_replicas;   // NULL = the default, an empty list
-    const char *follower_throttled_replicas; // likewise
-    const char *message_format_version;      // NULL = the default, "3.0-IV1"
-    bool set[64];                            // by index in the key table: the topic itself has this entry
+    const char *message_format_version; // NULL = the default, "3.0-IV1"
+    bool set[64];                       // by index in the key table: the topic itself has this entry
 };
 
 // Kafka 3.9's defaults.

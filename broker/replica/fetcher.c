@@ -40,6 +40,7 @@ struct fetcher {
     struct timer timer; // the next run
     bool down;          // no connection is tried before that
     bool busy;          // a request is under way
+    bool holds;         // some partitions sit requests out
     struct rpc rpc;     // it
     struct followed_set set;
     struct arena arena;  // of a request or an answer
@@ -141,6 +142,10 @@ static void row_append(struct fetcher *f, struct followed *row, const struct fet
     enum err err = partition_replicate(row->partition, &r, &f->append, &row->end_offset);
     if (err == ERR_OK) {
         row_refresh(row);
+        row->in_sync = row->end_offset >= in->high_watermark;
+        if (partition_follower_throttled(row->partition)) {
+            byte_rate_record(f->options.throttle, (int64_t)in->records.len);
+        }
     } else if (err == ERR_FENCED_EPOCH || err == ERR_FAILED) {
         row_failed(row, "replication", err);
     } else if (err == ERR_NO_SPACE) { // the directory has said so; tried again until there is room
@@ -292,6 +297,21 @@ static void on_fetch_answer(void *ctx, enum err err, uint8_t *frame, size_t len)
     free(frame);
 }
 
+// While too much has come, those that the throttle is for sit out, unless they are in sync.
+static void rows_hold(struct fetcher *f)
+{
+    bool exceeded = byte_rate_exceeded(f->options.throttle);
+    struct followed_topic *t;
+    struct followed *row;
+    f->holds = false;
+    TAILQ_FOREACH (t, &f->set.topics, entry) {
+        TAILQ_FOREACH (row, &t->order, entry) {
+            row->held = exceeded && !row->in_sync && partition_follower_throttled(row->partition);
+            f->holds = f->holds || row->held;
+        }
+    }
+}
+
 // False: there is nothing to ask for.
 static bool fetch_ask(struct fetcher *f)
 {
@@ -300,6 +320,7 @@ static bool fetch_ask(struct fetcher *f)
     bool by_id;
     fetch_request_init(&out);
     arena_reset(&f->arena);
+    rows_hold(f);
     int32_t count = followed_ask(&f->set, &out, &by_id, s->max_bytes, fetcher_now(f), &f->arena);
     if (count <= 0) {
         return false;
@@ -489,6 +510,8 @@ static void fetcher_run(struct fetcher *f)
         return;
     }
     int64_t ready_ms = followed_next_ready_ms(&f->set);
+    int64_t held_until_ms = f->holds ? fetcher_now(f) + f->options.settings->backoff_ms : INT64_MAX;
+    ready_ms = ready_ms < held_until_ms ? ready_ms : held_until_ms;
     if (ready_ms != INT64_MAX) {
         int64_t delay_ms = ready_ms - fetcher_now(f);
         timer_set(&f->timer, delay_ms > 1 ? delay_ms : 1); // also when memory was short: not at once again
@@ -586,7 +609,7 @@ static void row_begin(struct fetcher *f, struct followed *row, int32_t leader_ep
 {
     struct partition_position at;
     follower_begin(&row->follower, leader_epoch, f->options.settings->backoff_ms);
-    row->asked = false;
+    row->asked = row->in_sync = row->held = false;
     row->said_error = KAFKA_ERROR_NONE;
     enum err err = partition_position(row->partition, leader_epoch, &at);
     if (err != ERR_OK) {

@@ -30,6 +30,7 @@ struct fetcher_options {
     const struct os *os;
     struct pool *pool; // looks up names
     struct loop *loop;
+    struct byte_rate *throttle;            // the follower's, of the whole broker; outlives the fetcher
     const struct fetch_settings *settings; // outlives the fetcher
     int32_t broker_id;                     // this broker's
     int32_t leader_id;

@@ -70,6 +70,7 @@ static struct fetcher *leader_fetcher(struct fetch_thread *t, int32_t id)
     struct fetcher_options o = {.os = t->all->options.os,
                                 .pool = t->all->options.pool,
                                 .loop = t->loop,
+                                .throttle = t->all->options.throttle,
                                 .settings = &t->all->options.settings,
                                 .broker_id = t->broker_id,
                                 .leader_id = id,

@@ -13,6 +13,7 @@ struct fetchers;
 struct fetchers_options {
     const struct os *os;
     struct pool *pool;
+    struct byte_rate *throttle; // the follower's; outlives them
     struct fetch_settings settings;
 };
 

@@ -181,7 +181,7 @@ int64_t followed_next_ready_ms(const struct followed_set *s)
     const struct followed *p;
     TAILQ_FOREACH (t, &s->topics, entry) {
         TAILQ_FOREACH (p, &t->order, entry) {
-            if (p->follower.phase != FOLLOWER_FAILED && p->follower.ready_ms < first) {
+            if (p->follower.phase != FOLLOWER_FAILED && !p->held && p->follower.ready_ms < first) {
                 first = p->follower.ready_ms;
             }
         }
@@ -287,7 +287,7 @@ static bool topic_ask(struct asking *k, struct followed_topic *t)
     struct followed *p;
     TAILQ_FOREACH (p, &t->order, entry) {
         p->asked = false;
-        if (follower_is_ready(&p->follower, FOLLOWER_FETCHING, k->now_ms)) {
+        if (follower_is_ready(&p->follower, FOLLOWER_FETCHING, k->now_ms) && !p->held) {
             partition_ask(k, p, topic);
         } else if (p->in_session) {
             forgotten = forgotten != NULL ? forgotten : forgotten_add(k, topic->topic, &t->id, t->count);

@@ -26,6 +26,8 @@ struct followed {
     int64_t end_offset;
     int64_t start_offset;
     int32_t latest_epoch;
+    bool in_sync;    // it had all that its leader calls committed when that answered last
+    bool held;       // it sits the next request out, because the follower's throttle says so
     bool asked;      // the request under way is (also) about it
     bool in_session; // the leader knows it as `sent`
     struct fetch_request_fetch_partition sent;
@@ -76,9 +78,9 @@ struct followed *followed_find_answered(struct followed_set *s, struct slice top
                                         int32_t index);
 void followed_remove(struct followed_set *s, struct followed *p);
 
-// Fills in session and topics of a Fetch request for all that are ready: in a session only what is news, and what the
-// leader shall forget. *by_id: the version of the request has to know topic ids. The answer is how many partitions the
-// leader will look at (0: there is nothing to ask), -1 without memory.
+// Fills in session and topics of a Fetch request for all that are ready and not held: in a session only what is news,
+// and what the leader shall forget. *by_id: the version of the request has to know topic ids. The answer is how many
+// partitions the leader will look at (0: there is nothing to ask), -1 without memory.
 int32_t followed_ask(struct followed_set *s, struct fetch_request *out, bool *by_id, int32_t partition_max_bytes,
                      int64_t now_ms, struct arena *a);
 // The request was answered without an error: the session goes on, or a new one begins.
@@ -86,7 +88,7 @@ void followed_answered(struct followed_set *s, int32_t session_id);
 // It was not, or was refused: the next request begins a new session, and says which one it was (unless the leader does
 // not know that one).
 void followed_session_lost(struct followed_set *s, bool unknown);
-// When the first partition that is delayed in this phase is ready; INT64_MAX: none is.
+// When the first partition that may be asked for, and is not held, is ready; INT64_MAX: there is none.
 int64_t followed_next_ready_ms(const struct followed_set *s);
 
 #endif

@@ -56,7 +56,7 @@ struct partition_read {
     int32_t last_fetched_epoch;   // -1 = none (KIP-595 diverging epoch)
     int64_t offset;
     enum partition_isolation isolation;
-    size_t max_bytes;
+    size_t max_bytes; // 0 afterwards when the follower is throttled: there may be more all the same
     bool min_one;
     bool any_replica;       // a follower may serve it, too (KIP-392)
     bool by_follower;       // a replica reads to copy; what it has is noted when `noted` is set
@@ -88,6 +88,9 @@ enum err partition_aborted(struct partition *p, const struct partition_read *r, 
 // partition goes away. If the bound has moved since the read, ERR_AGAIN: read again now.
 enum err partition_wait_bytes(struct partition *p, const struct partition_read *r, struct wait_link *link,
                               struct wait *w) WARN_UNUSED;
+// So many bytes are on their way to a follower: they count for the leader's throttle, if that is for this replica.
+// [any]
+void partition_sent(struct partition *p, int64_t bytes);
 // Removes a link of either kind (nothing when it is not linked).
 void partition_unlink(struct partition *p, struct wait_link *link);
 

@@ -21,6 +21,14 @@ static enum err follow_check(struct partition *p, int32_t leader_epoch)
     return err;
 }
 
+bool partition_follower_throttled(struct partition *p)
+{
+    mutex_lock(&p->state_mu);
+    bool throttled = p->follower_throttled;
+    mutex_unlock(&p->state_mu);
+    return throttled;
+}
+
 enum err partition_position(struct partition *p, int32_t leader_epoch, struct partition_position *out)
 {
     struct log *log = partition_log_enter(p);

@@ -60,7 +60,9 @@ struct partition {
     int64_t folder_delete_delay_ms;
     int64_t flush_ms;
     struct partition_formats formats;
-    bool cleanup_delete; // cleanup.policy contains delete
+    bool cleanup_delete;     // cleanup.policy contains delete
+    bool leader_throttled;   // leader.replication.throttled.replicas has this replica
+    bool follower_throttled; // follower.replication.throttled.replicas has it
     int64_t high_watermark;
     int64_t last_stable_offset;  // as the waiters of read_committed know it
     int64_t hidden_bytes;        // appended, but held back for a flush or for followers; at least

@@ -188,6 +188,7 @@ static enum err copy_some(const struct partition *p, struct log *log, size_t *le
     if (err == ERR_OK) {
         err = copy_append(p->future, data, r.len);
         *len = r.len;
+        byte_rate_record(&p->env->throttle->moves, (int64_t)r.len);
     }
     free(data);
     if (err == ERR_OK && log_start_offset(log) > log_start_offset(p->future)) {
@@ -293,6 +294,9 @@ static enum move_step move_trouble(struct partition *p, enum err err)
 enum move_step partition_move_step(struct partition *p)
 {
     enum move_step step = MOVE_ENDED;
+    if (byte_rate_exceeded(&p->env->throttle->moves)) {
+        return MOVE_PAUSE;
+    }
     mutex_lock(&p->move_mu);
     struct log *log = p->future == NULL ? NULL : partition_log_enter(p);
     if (log != NULL) {

@@ -6,11 +6,14 @@
 
 #include "base/pool.h"
 #include "broker/replica/partition.h"
+#include "broker/replica/throttle.h"
 
 // What partitions need of their broker. Outlives them.
 struct partition_env {
     const struct os *os;
     struct pool *pool;
+    int32_t broker_id;          // this broker
+    struct throttle *throttle;  // of the whole broker
     int64_t replica_lag_max_ms; // replica.lag.time.max.ms
     // Asks the controller for another ISR; its word comes back by partition_isr_answered, unless an error says that it
     // was not asked. No lock is held. [any]
@@ -25,7 +28,7 @@ enum err partition_new(struct log *log, const struct partition_env *env, struct 
 // [control] This broker leads from now on: notes the epoch in the log and opens the partition for clients. Everything
 // in the log counts as committed when the ISR is this broker alone. An epoch that is known already changes nothing.
 // ERR_FENCED_EPOCH: a newer one is known.
-enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, int32_t broker_id,
+enum err partition_lead(struct partition *p, const struct cluster_partition_state *s,
                         const struct log_config *config) WARN_UNUSED;
 // [control] This broker follows s->leader from now on; what waits for it as a leader is woken. *news: the epoch was not
 // known. Errors as partition_lead.
@@ -52,7 +55,7 @@ bool partition_move_claim(struct partition *p);
 
 enum move_step {
     MOVE_MORE,  // something was copied
-    MOVE_PAUSE, // no room, memory or descriptor free: later
+    MOVE_PAUSE, // throttled; or no room, memory or descriptor free: later
     MOVE_ENDED, // done, given up, or in trouble that was told
 };
 // Copies some of what the copy lacks, and puts the copy in the log's place when it lacks nothing.
@@ -75,6 +78,8 @@ void partition_brokers_alive(struct partition *p, const int32_t *ids, int32_t co
 // The follower's side, for its fetcher. ERR_FENCED_EPOCH: the partition does not follow in that leader epoch any more;
 // nothing was done. ERR_FAILED: the log is out of service.
 
+// Whether its fetcher has to mind the follower's throttle. [any]
+bool partition_follower_throttled(struct partition *p);
 // Where to go on. [any]
 struct partition_position {
     int64_t end_offset;

@@ -59,6 +59,14 @@ static enum err follower_check(const struct partition *p, const struct partition
     return err;
 }
 
+// Under state_mu. A follower out of sync gets nothing while the leader has sent too much. One in sync is not held up,
+// so that it does not fall out.
+static bool leader_throttles(const struct partition *p, const struct partition_read *r)
+{
+    return r->by_follower && p->leader_throttled && !replica_set_in_sync(&p->replicas, r->follower) &&
+           byte_rate_exceeded(&p->env->throttle->leader);
+}
+
 // What the follower has may move the high watermark, which it then learns at once, and may bring it into the ISR.
 static void follower_note(struct partition *p, struct log *log, struct partition_read *r)
 {
@@ -87,6 +95,10 @@ static enum err fetch_from(struct partition *p, struct log *log, struct partitio
     r->high_watermark = p->high_watermark;
     r->last_stable_offset = partition_stable_offset(p, log);
     r->bound = partition_bound(p, log, r->isolation);
+    if (err == ERR_OK && leader_throttles(p, r)) {
+        r->max_bytes = 0;
+        r->min_one = false;
+    }
     mutex_unlock(&p->state_mu);
     if (err != ERR_OK) {
         return err;
@@ -329,6 +341,16 @@ struct partition_formats partition_formats(struct partition *p)
     struct partition_formats formats = p->formats;
     mutex_unlock(&p->state_mu);
     return formats;
+}
+
+void partition_sent(struct partition *p, int64_t bytes)
+{
+    mutex_lock(&p->state_mu);
+    bool counts = p->leader_throttled;
+    mutex_unlock(&p->state_mu);
+    if (counts) {
+        byte_rate_record(&p->env->throttle->leader, bytes);
+    }
 }
 
 int32_t partition_leader_epoch(struct partition *p)

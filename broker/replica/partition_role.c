@@ -37,6 +37,8 @@ static void settings_take(struct partition *p, const struct topic_config *config
         .zstd = config->compression == TOPIC_COMPRESSION_ZSTD,
         .downconversion = config->message_downconversion,
     };
+    p->leader_throttled = throttle_lists(config->leader_throttled_replicas, p->index, p->env->broker_id);
+    p->follower_throttled = throttle_lists(config->follower_throttled_replicas, p->index, p->env->broker_id);
 }
 
 // Under move_mu and append_mu. `log` is NULL once the partition has ended.
@@ -83,11 +85,11 @@ static void old_news_take(struct partition *p, const struct cluster_partition_st
 }
 
 // Under state_mu.
-static enum err lead_begin(struct partition *p, const struct cluster_partition_state *s, int32_t broker_id,
-                           struct wake_list *woken)
+static enum err lead_begin(struct partition *p, const struct cluster_partition_state *s, struct wake_list *woken)
 {
-    enum err err = replica_set_lead(&p->replicas, broker_id, s->replicas, s->replicas_count, s->isr, s->isr_count,
-                                    s->partition_epoch, p->role == PARTITION_LEADS, os_mono_us(p->env->os) / 1000);
+    enum err err =
+        replica_set_lead(&p->replicas, p->env->broker_id, s->replicas, s->replicas_count, s->isr, s->isr_count,
+                         s->partition_epoch, p->role == PARTITION_LEADS, os_mono_us(p->env->os) / 1000);
     if (err != ERR_OK) {
         return err;
     }
@@ -104,8 +106,7 @@ static enum err lead_begin(struct partition *p, const struct cluster_partition_s
     return ERR_OK;
 }
 
-enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, int32_t broker_id,
-                        const struct log_config *config)
+enum err partition_lead(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config)
 {
     struct wake_list woken = {NULL};
     bool news;
@@ -122,7 +123,7 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
     err = lead_prepare(p, s, config);
     if (err == ERR_OK) {
         mutex_lock(&p->state_mu);
-        err = lead_begin(p, s, broker_id, &woken);
+        err = lead_begin(p, s, &woken);
         mutex_unlock(&p->state_mu);
     }
     mutex_unlock(&p->append_mu);

@@ -50,6 +50,7 @@ struct managed_dir;
 struct replica_manager {
     struct replica_manager_options options;
     struct partition_env env;
+    struct throttle throttle;
     struct cluster *cluster;        // NULL before replica_manager_start
     struct replication replication; // [control]
     pthread_rwlock_t table_lock;
@@ -391,7 +392,7 @@ static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
     }
     if (s->leader == m->options.broker_id) {
         replication_forget(&m->replication, p);
-        err = partition_lead(p, s, m->options.broker_id, &config);
+        err = partition_lead(p, s, &config);
     } else if (s->leader >= 0) {
         err = replica_follow(m, p, s, &config);
     } else {
@@ -476,6 +477,11 @@ static void hook_picture_changed(void *ctx, const struct metadata *picture)
         }
     }
     free(ids);
+}
+
+void replica_manager_configure(struct replica_manager *m, const struct config_view *v)
+{
+    throttle_configure(&m->throttle, v);
 }
 
 struct cluster_hooks replica_manager_hooks(struct replica_manager *m)
@@ -719,10 +725,14 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     mutex_init(&m->control_mu, MUTEX_RANK_LOG_LIST);
     m->env = (struct partition_env){.os = o->os,
                                     .pool = o->pool,
+                                    .broker_id = o->broker_id,
+                                    .throttle = &m->throttle,
                                     .replica_lag_max_ms = o->replica_lag_max_ms,
                                     .alter_isr = env_alter_isr,
                                     .ctx = m};
-    replication_init(&m->replication, &(struct fetchers_options){.os = o->os, .pool = o->pool, .settings = o->fetch},
+    replication_init(&m->replication,
+                     &(struct fetchers_options){
+                         .os = o->os, .pool = o->pool, .throttle = &m->throttle.follower, .settings = o->fetch},
                      o->inter_broker_listener);
     replication_identify(&m->replication, o->broker_id, -1);
     if (pthread_rwlock_init(&m->table_lock, NULL) != 0) {
@@ -737,7 +747,10 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
     background_init(&m->tasks[TASK_EXPIRE_PRODUCERS], o->pool, o->producer_expiry_check_ms, round_expire, m);
     background_init(&m->tasks[TASK_SHRINK_ISR], o->pool, o->replica_lag_max_ms / 2, round_shrink_isr, m);
     background_init(&m->tasks[TASK_SWEEP], o->pool, SWEEP_INTERVAL_MS, round_sweep, m);
-    enum err err = dirs_watch(m);
+    enum err err = throttle_init(&m->throttle, o->os, &o->throttle);
+    if (err == ERR_OK) {
+        err = dirs_watch(m);
+    }
     m->preferred = preferred_dirs_new();
     if (err == ERR_OK && m->preferred == NULL) {
         err = ERR_NO_MEMORY;
@@ -767,7 +780,7 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
 void replica_manager_set_broker_id(struct replica_manager *m, int32_t broker_id)
 {
     if (m->options.broker_id != broker_id) { // else the control loop may use it already: it is left alone
-        m->options.broker_id = broker_id;
+        m->options.broker_id = m->env.broker_id = broker_id;
         replication_identify(&m->replication, broker_id, -1);
     }
 }
@@ -836,6 +849,7 @@ enum err replica_manager_close(struct replica_manager *m)
     }
     free(m->dirs);
     preferred_dirs_free(m->preferred);
+    throttle_release(&m->throttle);
     mutex_destroy(&m->control_mu);
     pthread_rwlock_destroy(&m->table_lock);
     free(m);

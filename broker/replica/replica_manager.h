@@ -30,7 +30,8 @@ struct replica_manager_options {
     int64_t replica_lag_max_ms;           // replica.lag.time.max.ms
     int64_t high_watermark_checkpoint_ms; // replica.high.watermark.checkpoint.interval.ms
     struct fetch_settings fetch;          // of the followers
-    const char *inter_broker_listener;    // outlives it
+    struct throttle_settings throttle;
+    const char *inter_broker_listener; // outlives it
     // [control] Called for each directory that has gone offline, once its partitions answer ERR_FAILED. May be NULL.
     void (*dir_failed)(void *ctx);
     void *dir_failed_ctx;
@@ -51,6 +52,8 @@ void replica_manager_stop(struct replica_manager *m);
 // log could not be closed cleanly.
 enum err replica_manager_close(struct replica_manager *m) WARN_UNUSED;
 
+// What replication may take is this from now on (throttle.h). [any]
+void replica_manager_configure(struct replica_manager *m, const struct config_view *v);
 // The hooks for cluster_open.
 struct cluster_hooks replica_manager_hooks(struct replica_manager *m);
 

@@ -144,6 +144,11 @@ int32_t replica_set_isr(const struct replica_set *s)
     return s->isr_count;
 }
 
+bool replica_set_in_sync(const struct replica_set *s, int32_t broker_id)
+{
+    return id_listed(s->isr, s->isr_count, broker_id);
+}
+
 static bool in_maximal_isr(const struct replica_set *s, int32_t broker_id)
 {
     return id_listed(s->isr, s->isr_count, broker_id) || id_listed(s->proposal, s->proposal_count, broker_id);

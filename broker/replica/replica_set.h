@@ -50,8 +50,9 @@ bool replica_set_fetched(struct replica_set *s, int32_t broker_id, int64_t offse
 bool replica_set_follows(const struct replica_set *s, int32_t broker_id);
 void replica_set_alive(struct replica_set *s, int32_t broker_id, bool alive);
 
-int32_t replica_set_replicas(const struct replica_set *s); // all, with the leader
-int32_t replica_set_isr(const struct replica_set *s);      // confirmed
+int32_t replica_set_replicas(const struct replica_set *s);                // all, with the leader
+int32_t replica_set_isr(const struct replica_set *s);                     // confirmed
+bool replica_set_in_sync(const struct replica_set *s, int32_t broker_id); // likewise
 int32_t replica_set_maximal_isr(const struct replica_set *s);
 
 // Where the high watermark may be: everything below is on every replica of the maximal ISR, and on those that are about

@@ -5,6 +5,8 @@
 - a topic is deleted while a broker is away: it is gone for clients at once, and for good when that
   broker is back
 - partitions get other replicas (/admin/reassign_partitions, as tools write it), with their records
+- a reassignment waits while its replicas are throttled, as kafka-reassign-partitions does it, and
+  those in sync do not
 - the preferred replicas lead again (/admin/preferred_replica_election)
 - a topic is created by being used, at a broker that is not the controller
 """
@@ -15,7 +17,8 @@ import pathlib
 import sys
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource,
+                                   NewTopic)
 
 import brokers
 import znodes
@@ -24,6 +27,7 @@ from records import Mismatch, await_true, expect
 
 PARTITIONS = 6
 RECORDS = 600
+PADDING = " " * 8192  # so that the records are more than a follower fetches at once
 
 
 def partitions(cluster, topic):
@@ -60,7 +64,7 @@ def write(bootstrap, topic):
     failed = []
     producer = ck.Producer({"bootstrap.servers": bootstrap, "acks": "all"})
     for number in range(RECORDS):
-        producer.produce(topic, str(number), partition=0,
+        producer.produce(topic, str(number) + PADDING, partition=0,
                          on_delivery=lambda error, _: error and failed.append(str(error)))
     expect("records without an answer", 0, producer.flush(TIMEOUT_S))
     expect("failed produces", [], failed)
@@ -77,6 +81,46 @@ def read(bootstrap, topic):
         values.append(int(message.value()))
     consumer.close()
     return values
+
+
+def configure(cluster, kind, name, entries):
+    changes = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET if value
+                           else AlterConfigOpType.DELETE) for key, value in entries.items()]
+    resource = ConfigResource(kind, name, incremental_configs=changes)
+    for future in cluster.admin.incremental_alter_configs([resource]).values():
+        future.result(TIMEOUT_S)
+
+
+def throttle(cluster, topic, rate, leaders, followers):
+    """None takes a config away."""
+    for number in cluster.brokers:
+        configure(cluster, ConfigResource.Type.BROKER, str(number),
+                  {"leader.replication.throttled.rate": rate,
+                   "follower.replication.throttled.rate": rate})
+    configure(cluster, ConfigResource.Type.TOPIC, topic,
+              {"leader.replication.throttled.replicas": leaders,
+               "follower.replication.throttled.replicas": followers})
+
+
+def move_throttled(cluster):
+    topic = NewTopic("slow", 1, replica_assignment=[[1, 2]])
+    cluster.admin.create_topics([topic])["slow"].result(TIMEOUT_S)
+    write(cluster.bootstrap, "slow")
+    throttle(cluster, "slow", "1", "0:1,0:2", "0:3")
+    plan = {"version": 1, "partitions": [{"topic": "slow", "partition": 0, "replicas": [1, 3]}]}
+    with znodes.client(cluster.zookeeper.address) as zookeeper:
+        zookeeper.create("/admin/reassign_partitions", json.dumps(plan).encode())
+        log = cluster.data_dirs()[3] / "slow-0" / ("0" * 20 + ".log")
+        await_true("the new replica has the first of the records",
+                   lambda: log.exists() and log.stat().st_size > 0)
+        write(cluster.bootstrap, "slow")
+        expect("the reassignment goes on", True,
+               bool(zookeeper.exists("/admin/reassign_partitions")))
+        expect("in-sync replicas", [1, 2], sorted(partitions(cluster, "slow")[0].isrs))
+        throttle(cluster, "slow", None, None, None)
+        await_true("the reassignment is over",
+                   lambda: not zookeeper.exists("/admin/reassign_partitions"))
+    expect("in-sync replicas", [1, 3], sorted(partitions(cluster, "slow")[0].isrs))
 
 
 def move(cluster):
@@ -136,7 +180,7 @@ def main():
             broker.overrides.update({"auto.create.topics.enable": "true",
                                      "auto.leader.rebalance.enable": "false"})
         cluster.start()
-        for scenario in (spread, delete_with_one_away, move, prefer, create_by_use):
+        for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, create_by_use):
             print(scenario.__name__, flush=True)
             scenario(cluster)
         cluster.stop()

@@ -61,6 +61,7 @@ static void replicas_open(struct api_rig *rig)
         .checkpoint_ms = INT64_MAX,
         .log_start_checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
+        .throttle = {11, 1, 11, 1},
         .inter_broker_listener = "PLAINTEXT",
         .dir_failed = directory_failed,
         .dir_failed_ctx = rig,

@@ -102,6 +102,21 @@ static void test_hidden_until_set(void **state)
     config_scene_release(&s);
 }
 
+// What the file says of a key is no value set while running; the broker's own wins over that of all.
+static void test_set_while_running(void **state)
+{
+    (void)state;
+    struct config_scene s;
+    config_scene_init(&s);
+    assert_null(config_view_dynamic(&s.x.view, "log.retention.hours"));
+    assert_string_equal(config_view_value(&s.x.view, "log.retention.hours"), "24");
+    s.cluster = config_scene_entry(&s, "throttle.rate", "5");
+    assert_string_equal(config_view_dynamic(&s.x.view, "throttle.rate"), "5");
+    s.broker = config_scene_entry(&s, "throttle.rate", "6");
+    assert_string_equal(config_view_dynamic(&s.x.view, "throttle.rate"), "6");
+    config_scene_release(&s);
+}
+
 static void test_listener_prefix(void **state)
 {
     (void)state;

@@ -47,7 +47,8 @@ static void rig_start(struct rig *r)
                                          .broker_id = BROKER_ID,
                                          .recovery_threads = 1,
                                          .move_threads = 1,
-                                         .fetch = {.threads = 1, .backoff_ms = 1000}};
+                                         .fetch = {.threads = 1, .backoff_ms = 1000},
+                                         .throttle = {11, 1, 11, 1}};
     assert_int_equal(replica_manager_open(&ro, &r->replicas), ERR_OK);
     struct coordinator_options co = {.os = os, .replicas = r->replicas, .pool = r->pool, .required_acks = -1};
     co.commit_timeout_ms = 5000;

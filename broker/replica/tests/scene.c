@@ -29,7 +29,7 @@ static struct cluster_partition_state state_of(struct scene *s, int32_t leader, 
 enum err scene_lead(struct scene *s, int32_t epoch, int32_t replicas, int32_t isr)
 {
     struct cluster_partition_state state = state_of(s, 1, epoch, replicas, isr);
-    return partition_lead(s->partition, &state, 1, &s->log_config);
+    return partition_lead(s->partition, &state, &s->log_config);
 }
 
 enum err scene_follow(struct scene *s, int32_t epoch)
@@ -65,8 +65,15 @@ void scene_open(struct scene *s, const struct os *os, int64_t flush_messages)
     assert_int_equal(loop_start(s->loop), ERR_OK);
     assert_int_equal(log_dir_open(os, s->dir, &s->log_dir), ERR_OK);
     assert_int_equal(log_create(s->log_dir, "t", 0, &id, &s->log_config, &log), ERR_OK);
-    s->env = (struct partition_env){
-        .os = os, .pool = s->pool, .replica_lag_max_ms = SCENE_LAG_MS, .alter_isr = on_alter_isr, .ctx = s};
+    const struct throttle_settings windows = {11, 1, 11, 1};
+    assert_int_equal(throttle_init(&s->throttle, os, &windows), ERR_OK);
+    s->env = (struct partition_env){.os = os,
+                                    .pool = s->pool,
+                                    .broker_id = 1,
+                                    .throttle = &s->throttle,
+                                    .replica_lag_max_ms = SCENE_LAG_MS,
+                                    .alter_isr = on_alter_isr,
+                                    .ctx = s};
     assert_int_equal(partition_new(log, &s->env, &s->partition), ERR_OK);
     assert_int_equal(scene_lead(s, 5, 1, 1), ERR_OK);
 }
@@ -81,6 +88,7 @@ void scene_close(struct scene *s)
 void scene_close_ended(struct scene *s)
 {
     partition_unref(s->partition);
+    throttle_release(&s->throttle);
     log_dir_close(s->log_dir, true);
     pool_free(s->pool);
     loop_stop(s->loop);

@@ -15,6 +15,7 @@ struct scene {
     struct log_dir *log_dir;
     struct pool *pool;
     struct partition_env env;
+    struct throttle throttle;
     int asked; // changes of the ISR that the partition has asked for
     struct cluster_isr_change last_asked;
     int32_t last_isr[4];

@@ -23,6 +23,7 @@ static void rig_open(struct rig *r)
     scene_open(&r->scene, os_real(), INT64_MAX);
     struct fetchers_options o = {.os = os_real(),
                                  .pool = r->scene.pool,
+                                 .throttle = &r->scene.throttle.follower,
                                  .settings = {.threads = 2,
                                               .wait_max_ms = 50,
                                               .min_bytes = 1,
@@ -255,6 +256,25 @@ static void test_the_leader_moves(void **state)
     leader_stop(&other);
 }
 
+// A follower that has taken too much asks for nothing until the rate has come down, and loses its session over it. One
+// that is in sync goes on.
+static void test_throttled(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r);
+    r.scene.config.follower_throttled_replicas = "*";
+    r.scene.throttle.follower.room = 1; // a single second, and whatever has come in it is too much
+    byte_rate_limit(&r.scene.throttle.follower, 0);
+    leader_grow(&r.leader, 2); // which gives one record a time
+    rig_follow(&r, 7);
+    await_end(&r, 7, 2);
+    leader_grow(&r.leader, 3);
+    await_end(&r, 7, 3);
+    assert_int_equal(leader_count(&r, &r.leader.full_fetches), 2);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_refused_and_cut_off),
         cmocka_unit_test(test_fenced_until_told),
         cmocka_unit_test(test_the_leader_moves),
+        cmocka_unit_test(test_throttled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

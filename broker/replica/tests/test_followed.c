@@ -213,6 +213,31 @@ static void test_answers_find_their_rows(void **state)
     remove_all(&s);
 }
 
+static void test_held_ones_sit_out(void **state)
+{
+    (void)state;
+    struct followed_set s;
+    struct asked a;
+    followed_init(&s);
+    struct followed *a0 = put(&s, "a", &ID_A, 0);
+    put(&s, "a", &ID_A, 1);
+    round_is(&s, 0, 2, 0, 2);
+    a0->held = true;
+    round_is(&s, 1, 0, 1, 1);
+    assert_false(a0->asked);
+    a0->held = false;
+    round_is(&s, 2, 1, 0, 2);
+    // who is held is nobody to wait for
+    struct followed *b0 = put(&s, "b", &ID_B, 0);
+    b0->held = true;
+    b0->follower.ready_ms = -5;
+    assert_int_equal(followed_next_ready_ms(&s), 0);
+    ask_at(&s, &a, 0);
+    assert_int_equal(a.count, 2);
+    arena_release(&a.arena);
+    remove_all(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_session_begins_anew),
         cmocka_unit_test(test_back_before_it_was_forgotten),
         cmocka_unit_test(test_answers_find_their_rows),
+        cmocka_unit_test(test_held_ones_sit_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -330,6 +330,57 @@ static void test_a_new_leader_is_not_sure_at_once(void **state)
     scene_close(&s);
 }
 
+// One of the replicas that the topic's list names gets nothing while its leader has sent too much, unless it is in
+// sync; what it has is noted all the same.
+static void test_a_throttled_follower_waits(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct test_os os;
+    struct scene_wait w;
+    struct wait_link link = {0};
+    int64_t ack, high_watermark;
+    test_os_init(&os);
+    scene_open(&s, &os.os, INT64_MAX);
+    s.config.leader_throttled_replicas = "0:1";
+    assert_int_equal(scene_lead(&s, 6, 3, 2), ERR_OK);
+    struct log_append a;
+    assert_int_equal(scene_append(&s, 3, &a, &ack), ERR_OK);
+    byte_rate_limit(&s.throttle.leader, 1000);
+    partition_sent(s.partition, 1001);
+    struct partition_read in_sync = replica_read(2, 0), behind = replica_read(3, 0);
+    behind.min_one = true;
+    assert_int_equal(partition_fetch(s.partition, &in_sync), ERR_OK);
+    assert_non_null(in_sync.read.file);
+    log_file_unref(in_sync.read.file);
+    assert_int_equal(partition_fetch(s.partition, &behind), ERR_OK);
+    assert_null(behind.read.file);
+    assert_int_equal(behind.log_start_offset, 0);
+    // more records do not end its wait
+    scene_wait_init(&s, &w);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(partition_wait_bytes(s.partition, &behind, &link, &w.wait), ERR_OK);
+    assert_int_equal(scene_append(&s, 1, &a, &ack), ERR_OK);
+    assert_false(scene_wait_woken(&w));
+    partition_unlink(s.partition, &link);
+    os.now_mono_us += 2000 * 1000; // half the rate by now
+    behind = replica_read(3, 0);
+    assert_int_equal(partition_fetch(s.partition, &behind), ERR_OK);
+    assert_non_null(behind.read.file);
+    log_file_unref(behind.read.file);
+    // a list that has others only is nothing to this leader
+    partition_sent(s.partition, 1 << 20);
+    s.config.leader_throttled_replicas = "0:2,1:1";
+    partition_configure(s.partition, &s.config, &s.log_config);
+    assert_int_equal(follower_fetches(&s, 3, 0, &high_watermark), ERR_OK);
+    behind = replica_read(3, 0);
+    assert_int_equal(partition_fetch(s.partition, &behind), ERR_OK);
+    assert_non_null(behind.read.file);
+    log_file_unref(behind.read.file);
+    scene_wait_release(&w);
+    scene_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_old_epochs_change_nothing),
         cmocka_unit_test(test_dead_brokers_do_not_hold_the_watermark),
         cmocka_unit_test(test_a_new_leader_is_not_sure_at_once),
+        cmocka_unit_test(test_a_throttled_follower_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

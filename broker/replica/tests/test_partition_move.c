@@ -237,6 +237,22 @@ static void test_under_load(void **state)
     close_scene(&s);
 }
 
+static void test_throttled(void **state)
+{
+    (void)state;
+    struct move_scene s;
+    open_scene(&s);
+    append(&s, 3);
+    assert_int_equal(partition_move_begin(s.scene.partition, s.other), ERR_OK);
+    byte_rate_limit(&s.scene.throttle.moves, 0);
+    assert_int_equal(partition_move_step(s.scene.partition), MOVE_MORE);
+    assert_int_equal(run(&s), MOVE_PAUSE); // what was copied has been counted
+    byte_rate_limit(&s.scene.throttle.moves, BYTE_RATE_NO_LIMIT);
+    assert_int_equal(run(&s), MOVE_ENDED);
+    assert_ptr_equal(partition_directory(s.scene.partition), s.other);
+    close_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_the_log_loses_its_beginning),
         cmocka_unit_test(test_a_directory_fails),
         cmocka_unit_test(test_under_load),
+        cmocka_unit_test(test_throttled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

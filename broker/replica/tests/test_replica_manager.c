@@ -48,6 +48,7 @@ static enum err room_try(struct room *r)
         .log_start_checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
         .fetch = {.threads = 1, .backoff_ms = 1000},
+        .throttle = {11, 1, 11, 1},
         .inter_broker_listener = "PLAINTEXT",
     };
     enum err err = replica_manager_open(&o, &r->manager);
