@@ -2,7 +2,8 @@
 //
 // DeleteRecords (21), v0-2: raises the log start offset of partitions on their leader; what lies below goes with the
 // next retention run. A start offset that moves rewrites the leader epochs on disk, so it is a disk job. Of a partition
-// named twice the last entry counts. With the leader as the only replica the low watermark is its log start offset.
+// named twice the last entry counts. The answer waits until the followers that are alive have moved their start, too:
+// then the low watermark is there; what is not there by the request's timeout answers REQUEST_TIMED_OUT.
 #include "broker/api/apis.h"
 #include "broker/api/disk_job.h"
 #include "broker/api/errmap.h"
@@ -12,10 +13,11 @@
 
 // One partition whose records go. The job works on its own copies; the answer is filled when it is done.
 struct delete_part {
-    struct partition *partition; // referenced until the job ends
+    struct partition *partition; // referenced as long as the job
     int64_t offset;
     int64_t low_watermark;
-    enum err err;
+    enum err err;                                                        // AGAIN: followers are not there yet
+    struct wait_link link;                                               // to the partition, when the job is done
     struct delete_records_response_delete_records_partition_result *out; // of the request: not touched by the job
 };
 
@@ -29,6 +31,7 @@ struct delete_run {
 struct delete_wait {
     struct disk_job *job;
     struct wait_link link;
+    bool deleted; // the job is done
 };
 
 static void run_work(struct disk_job *j)
@@ -36,7 +39,8 @@ static void run_work(struct disk_job *j)
     struct delete_run *run = j->state;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct delete_part *p = &run->parts[i];
-        p->err = partition_delete_records(p->partition, p->offset, &p->low_watermark);
+        p->err = partition_delete_records(p->partition, &p->offset, &p->low_watermark);
+        p->err = p->err == ERR_OK && p->low_watermark < p->offset ? ERR_AGAIN : p->err;
     }
 }
 
@@ -134,9 +138,63 @@ static bool run_collect(struct request *r, struct disk_job *job)
     return true;
 }
 
+// ---------------------------------------------------------------------------------------------------------------
+// Waiting for followers
+
+// Looks at those that have not been reached. link: waits for them. Answers how many there still are. The low watermark
+// of one that is given up stays what it was after the deletion, as Kafka has it.
+static int32_t run_settle(struct request *r, struct delete_run *run, bool link)
+{
+    int32_t pending = 0;
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        struct delete_part *p = &run->parts[i];
+        int64_t low_watermark = -1;
+        if (p->err != ERR_AGAIN) {
+            continue;
+        }
+        p->err =
+            partition_deleted(p->partition, p->offset, &low_watermark, link ? &p->link : NULL, link ? &r->wait : NULL);
+        if (p->err == ERR_AGAIN) {
+            pending++;
+        } else {
+            p->low_watermark = low_watermark;
+        }
+    }
+    return pending;
+}
+
+// True when the request has to wait.
+static bool run_wait(struct request *r, struct delete_run *run)
+{
+    int32_t pending = run_settle(r, run, false);
+    if (pending == 0) {
+        return false;
+    }
+    wait_arm(&r->wait, pending);
+    int32_t linked = run_settle(r, run, true);
+    if (linked < pending) { // some were settled between the two looks: they will not count down
+        struct wake_list woken = {NULL};
+        wait_count_down(&r->wait, pending - linked, &woken);
+        wake_list_post(&woken);
+    }
+    return true;
+}
+
+static void run_unlink(struct delete_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        partition_unlink(run->parts[i].partition, &run->parts[i].link);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The answer
+
 static int16_t part_error(enum err err)
 {
-    return err == ERR_UNSUPPORTED ? KAFKA_ERROR_POLICY_VIOLATION : errmap_code(err);
+    return err == ERR_UNSUPPORTED ? KAFKA_ERROR_POLICY_VIOLATION
+           : err == ERR_AGAIN     ? KAFKA_ERROR_REQUEST_TIMED_OUT
+                                  : errmap_code(err);
 }
 
 static enum api_step run_answer(struct disk_job *job)
@@ -145,7 +203,7 @@ static enum api_step run_answer(struct disk_job *job)
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct delete_part *p = &run->parts[i];
         p->out->error_code = part_error(p->err);
-        p->out->low_watermark = p->err == ERR_OK ? p->low_watermark : -1;
+        p->out->low_watermark = p->err == ERR_OK || p->err == ERR_AGAIN ? p->low_watermark : -1;
     }
     disk_job_unref(job);
     return API_DONE;
@@ -173,14 +231,32 @@ enum api_step api_delete_records(struct request *r)
     if (r->runs == 1) {
         return delete_records_first_run(r);
     }
+    const struct delete_records_request *in = r->in;
     struct delete_wait *wait = r->state;
-    disk_job_unlink(wait->job, &wait->link);
+    struct delete_run *run = wait->job->state;
+    if (!disk_job_done(wait->job)) {
+        return API_WAIT; // cut short because the broker stops, but the records are being deleted already
+    }
+    if (!wait->deleted) {
+        wait->deleted = true;
+        disk_job_unlink(wait->job, &wait->link);
+        r->deadline_ms = loop_now_ms(request_loop(r)) + (in->timeout_ms > 0 ? in->timeout_ms : 0);
+    } else {
+        run_unlink(run);
+    }
+    if (!r->expired && run_wait(r, run)) {
+        return API_WAIT;
+    }
+    run_settle(r, run, false); // a last look
     return run_answer(wait->job);
 }
 
 void api_delete_records_abort(struct request *r)
 {
     struct delete_wait *wait = r->state;
+    if (wait->deleted) {
+        run_unlink(wait->job->state);
+    }
     disk_job_unlink(wait->job, &wait->link);
     disk_job_unref(wait->job);
 }

@@ -34,7 +34,7 @@
     X(18, 0, 4, api_api_versions, api_no_abort, 0)                                                                     \
     X(19, 0, 7, api_create_topics, topic_job_end, 0)                                                                   \
     X(20, 0, 6, api_delete_topics, topic_job_end, 0)                                                                   \
-    X(21, 0, 2, api_delete_records, api_delete_records_abort, 0)                                                       \
+    X(21, 0, 2, api_delete_records, api_delete_records_abort, API_CUT_SHORT)                                           \
     X(22, 0, 5, api_init_producer_id, api_init_producer_id_abort, 0)                                                   \
     X(23, 0, 4, api_offset_for_leader_epoch, api_no_abort, 0)                                                          \
     X(32, 0, 4, api_describe_configs, topic_job_end, 0)                                                                \

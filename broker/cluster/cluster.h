@@ -79,8 +79,9 @@ struct cluster_hooks {
     // another topic id. Everything else: the replica is offline (failed log directory). Where a leader is reached:
     // metadata_broker_endpoint with cluster_inter_broker_listener.
     enum err (*partition_changed)(void *ctx, const struct cluster_partition_state *s);
-    // This broker's replica goes away; with erase its data too.
-    enum err (*partition_removed)(void *ctx, const char *topic, int32_t partition, bool erase);
+    // This broker's replica goes away; with erase its data too. leader_epoch: of which leader that is said, below zero:
+    // of any. ERR_FENCED_EPOCH: a newer one is known, and nothing was done.
+    enum err (*partition_removed)(void *ctx, const char *topic, int32_t partition, int32_t leader_epoch, bool erase);
     // The topic is going; it is in no picture from now on. May be NULL.
     void (*topic_deleted)(void *ctx, const char *topic, int32_t partitions_count);
     // These are the topic's effective configs from now on. May be NULL.

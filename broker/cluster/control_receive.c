@@ -204,8 +204,11 @@ static void leaders_begin(struct cluster *c, struct cluster_job *j)
 // ---------------------------------------------------------------------------------------------------------------
 // StopReplica
 
+#define LEADER_EPOCH_UNKNOWN (-1) // of versions that do not say
+
 // A partition to be stopped, in any version.
-static void partition_stop(struct cluster *c, struct cluster_job *j, struct slice topic, int32_t partition, bool erase)
+static void partition_stop(struct cluster *c, struct cluster_job *j, struct slice topic, int32_t partition,
+                           int32_t leader_epoch, bool erase)
 {
     struct stop_replica_response *out = j->control.response;
     struct stop_replica_response_stop_replica_partition_error *o =
@@ -214,8 +217,11 @@ static void partition_stop(struct cluster *c, struct cluster_job *j, struct slic
     o->topic_name = topic;
     o->partition_index = partition;
     tree_keep_alive(c);
-    enum err err = c->options.hooks.partition_removed(c->options.hooks.ctx, text_of(j, topic), partition, erase);
-    o->error_code = err == ERR_OK ? KAFKA_ERROR_NONE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    enum err err =
+        c->options.hooks.partition_removed(c->options.hooks.ctx, text_of(j, topic), partition, leader_epoch, erase);
+    o->error_code = err == ERR_OK             ? KAFKA_ERROR_NONE
+                    : err == ERR_FENCED_EPOCH ? KAFKA_ERROR_FENCED_LEADER_EPOCH
+                                              : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
 }
 
 static size_t stops_count(const struct stop_replica_request *in)
@@ -242,18 +248,20 @@ static void stops_apply(struct cluster *c, struct cluster_job *j)
     out->partition_errors = must_arena_array(&j->arena, stops_count(in), sizeof *out->partition_errors);
     for (int32_t i = 0; i < in->ungrouped_partitions_count; i++) {
         partition_stop(c, j, in->ungrouped_partitions[i].topic_name, in->ungrouped_partitions[i].partition_index,
-                       in->delete_partitions);
+                       LEADER_EPOCH_UNKNOWN, in->delete_partitions);
     }
     for (int32_t i = 0; i < in->topics_count; i++) {
         for (int32_t k = 0; k < in->topics[i].partition_indexes_count; k++) {
-            partition_stop(c, j, in->topics[i].name, in->topics[i].partition_indexes[k], in->delete_partitions);
+            partition_stop(c, j, in->topics[i].name, in->topics[i].partition_indexes[k], LEADER_EPOCH_UNKNOWN,
+                           in->delete_partitions);
         }
     }
     for (int32_t i = 0; i < in->topic_states_count; i++) {
         for (int32_t k = 0; k < in->topic_states[i].partition_states_count; k++) {
             const struct stop_replica_request_stop_replica_partition_state *p =
                 &in->topic_states[i].partition_states[k];
-            partition_stop(c, j, in->topic_states[i].topic_name, p->partition_index, p->delete_partition);
+            partition_stop(c, j, in->topic_states[i].topic_name, p->partition_index, p->leader_epoch,
+                           p->delete_partition);
         }
     }
     control_finish(c, j);

@@ -15,11 +15,19 @@
 #define ISR_BATCH_MAX   10000 // changes in one request
 #define ISR_ARENA_LIMIT ((size_t)256 * 1024 * 1024)
 
+// A partition, without padding.
+struct isr_key {
+    struct uuid topic_id;
+    int32_t partition;
+};
+
 struct isr_change {
     struct mailbox_item item; // first: brings it to the control thread
     STAILQ_ENTRY(isr_change) entry;
     struct cluster *cluster;
     struct cluster_isr_change change; // its texts and lists lie behind it
+    struct isr_key key;
+    UT_hash_handle hh; // while a request is filled
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -101,15 +109,34 @@ void isr_changes_answered(struct cluster *c, struct controller_request *r)
 // ---------------------------------------------------------------------------------------------------------------
 // Sending
 
-static void request_fill(struct cluster *c)
+// Moves to isr_sent what one request may say: of each partition one change. A leader of a newer epoch may have asked
+// again before what it asked for in an older one was answered; the answers could not be told apart.
+static int32_t changes_take(struct cluster *c)
 {
+    struct isr_change_list left = STAILQ_HEAD_INITIALIZER(left);
+    struct isr_change *taken = NULL, *x;
     int32_t count = 0;
-    while (count < ISR_BATCH_MAX && !STAILQ_EMPTY(&c->isr_waiting)) {
-        struct isr_change *x = STAILQ_FIRST(&c->isr_waiting);
+    while (count < ISR_BATCH_MAX && (x = STAILQ_FIRST(&c->isr_waiting)) != NULL) {
+        struct isr_change *same;
         STAILQ_REMOVE_HEAD(&c->isr_waiting, entry);
+        HASH_FIND(hh, taken, &x->key, sizeof x->key, same);
+        if (same != NULL) {
+            STAILQ_INSERT_TAIL(&left, x, entry);
+            continue;
+        }
+        HASH_ADD(hh, taken, key, sizeof x->key, x);
         STAILQ_INSERT_TAIL(&c->isr_sent, x, entry);
         count++;
     }
+    HASH_CLEAR(hh, taken);
+    STAILQ_CONCAT(&left, &c->isr_waiting);
+    STAILQ_CONCAT(&c->isr_waiting, &left);
+    return count;
+}
+
+static void request_fill(struct cluster *c)
+{
+    int32_t count = changes_take(c);
     arena_reset(&c->isr_arena);
     c->isr_request = (struct controller_request){.type = CONTROLLER_ALTER_PARTITIONS,
                                                  .arena = &c->isr_arena,
@@ -274,6 +301,7 @@ enum err cluster_alter_isr(struct cluster *c, const struct cluster_isr_change *c
     x->item.run = change_run;
     x->cluster = c;
     x->change = *change;
+    x->key = (struct isr_key){.topic_id = change->topic_id, .partition = change->partition};
     x->change.isr = memcpy(x + 1, change->isr, isr_len);
     x->change.topic = memcpy((uint8_t *)(x + 1) + isr_len, change->topic, name_len);
     mutex_lock(&c->gate_mu);

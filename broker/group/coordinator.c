@@ -271,7 +271,7 @@ static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
 {
     struct coordinator *c = ctx;
     enum err err = c->inner.partition_changed(c->inner.ctx, s);
-    if (is_offsets_topic(s->topic)) {
+    if (err != ERR_FENCED_EPOCH && is_offsets_topic(s->topic)) { // else nothing has changed
         if (err == ERR_OK && s->leader == atomic_load(&c->broker_id)) {
             coordinator_lead(c, s->partition, s->leader_epoch);
         } else {
@@ -281,13 +281,14 @@ static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
     return err;
 }
 
-static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bool erase)
+static enum err hook_removed(void *ctx, const char *topic, int32_t partition, int32_t leader_epoch, bool erase)
 {
     struct coordinator *c = ctx;
-    if (is_offsets_topic(topic)) {
+    enum err err = c->inner.partition_removed(c->inner.ctx, topic, partition, leader_epoch, erase);
+    if (err != ERR_FENCED_EPOCH && is_offsets_topic(topic)) {
         coordinator_resign(c, partition, COORDINATOR_GONE);
     }
-    return c->inner.partition_removed(c->inner.ctx, topic, partition, erase);
+    return err;
 }
 
 static void hook_config_changed(void *ctx, const char *topic, int32_t partition, const struct topic_config *config)

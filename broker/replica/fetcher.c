@@ -474,10 +474,7 @@ static bool peer_make(struct fetcher *f)
                              .pool = f->options.pool,
                              .host = f->host,
                              .port = (uint16_t)f->port,
-                             .max_frame_bytes =
-                                 f->options.settings->response_max_bytes < INT32_MAX - FETCHER_SLACK_BYTES
-                                     ? f->options.settings->response_max_bytes + FETCHER_SLACK_BYTES
-                                     : INT32_MAX,
+                             .max_frame_bytes = FETCHER_MAX_ANSWER_BYTES,
                              .max_in_flight = 1,
                              .open_timeout_ms = f->options.settings->socket_timeout_ms,
                              .send_buffer_bytes = -1,

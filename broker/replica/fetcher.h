@@ -24,7 +24,10 @@ struct fetch_settings {
     int receive_buffer_bytes;   // replica.socket.receive.buffer.bytes
 };
 
-#define FETCHER_SLACK_BYTES (16 * 1024 * 1024) // an answer may exceed its bound by a batch and by what is around it
+// An answer may exceed what was asked for by a batch, and a leader may have stored one as large as its
+// message.max.bytes was at the time: as in Kafka, only the size field bounds it. What is allocated grows with what has
+// come (input.h).
+#define FETCHER_MAX_ANSWER_BYTES INT32_MAX
 
 struct fetcher_options {
     const struct os *os;

@@ -72,6 +72,7 @@ enum err partition_new(struct log *log, const struct partition_env *env, struct 
     ASSERT(failed == 0);
     LIST_INIT(&p->acks);
     LIST_INIT(&p->flush_acks);
+    LIST_INIT(&p->deletes);
     for (int i = 0; i < 3; i++) {
         LIST_INIT(&p->fetches[i]);
     }
@@ -138,6 +139,7 @@ void partition_wake_all(struct partition *p, struct wake_list *woken)
 {
     wake_acks(&p->acks, woken);
     wake_acks(&p->flush_acks, woken);
+    wake_acks(&p->deletes, woken);
     for (int i = 0; i < 3; i++) {
         partition_wake_fetches(&p->fetches[i], PARTITION_WAKE_ALL, woken);
     }

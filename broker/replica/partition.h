@@ -121,10 +121,15 @@ enum err partition_records_each(struct partition *p, int64_t from, int64_t end, 
 // checks as partition_fetch. [any]
 enum err partition_epoch_end(struct partition *p, int32_t current_leader_epoch, int32_t epoch, int32_t *found_epoch,
                              int64_t *end_offset) WARN_UNUSED;
-// Raises the log start offset to offset, -1 = the high watermark; nothing when it is there already. *low_watermark is
-// what all replicas that are alive have reached. ERR_OUT_OF_RANGE: negative, or above the high watermark;
-// ERR_UNSUPPORTED: cleanup.policy does not contain delete; ERR_NOT_LEADER; ERR_FAILED. [disk]
-enum err partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark) WARN_UNUSED;
+// Raises the log start offset to *offset, -1 = the high watermark, which is then put there; nothing when it is there
+// already. *low_watermark is what all replicas that are alive have reached. ERR_OUT_OF_RANGE: negative, or above the
+// high watermark; ERR_UNSUPPORTED: cleanup.policy does not contain delete; ERR_NOT_LEADER; ERR_FAILED. [disk]
+enum err partition_delete_records(struct partition *p, int64_t *offset, int64_t *low_watermark) WARN_UNUSED;
+// Whether all replicas that are alive begin at offset or later: ERR_OK; ERR_AGAIN: not yet (and, when w is not NULL,
+// link is linked as by partition_ack); ERR_NOT_LEADER; ERR_FAILED. *low_watermark: where they are, after the first two.
+// [any]
+enum err partition_deleted(struct partition *p, int64_t offset, int64_t *low_watermark, struct wait_link *link,
+                           struct wait *w) WARN_UNUSED;
 // What the log knows of its producers; whether this broker leads is not asked. [any]
 enum err partition_producers(struct partition *p, struct arena *a, struct log_producer **out,
                              int32_t *count) WARN_UNUSED;

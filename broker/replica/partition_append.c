@@ -104,30 +104,3 @@ enum err partition_ack(struct partition *p, const struct partition_end *end, boo
     partition_log_leave(p);
     return err;
 }
-
-enum err partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
-{
-    mutex_lock(&p->append_mu);
-    mutex_lock(&p->state_mu);
-    enum err err = partition_check_leader(p);
-    bool deletes = p->cleanup_delete;
-    int64_t high_watermark = p->high_watermark;
-    mutex_unlock(&p->state_mu);
-    offset = offset == -1 ? high_watermark : offset;
-    if (err == ERR_OK && !deletes) {
-        err = ERR_UNSUPPORTED;
-    }
-    if (err == ERR_OK && (offset < 0 || offset > high_watermark)) {
-        err = ERR_OUT_OF_RANGE;
-    }
-    if (err == ERR_OK) {
-        err = log_advance_start(p->log, offset);
-        *low_watermark = log_start_offset(p->log);
-    }
-    mutex_unlock(&p->append_mu);
-    if (partition_log_broken(err)) {
-        partition_fail(p, "deleting records", err);
-        err = ERR_FAILED;
-    }
-    return err;
-}

@@ -68,6 +68,7 @@ struct partition {
     int64_t hidden_bytes;        // appended, but held back for a flush or for followers; at least
     struct wait_list acks;       // threshold: high watermark to reach
     struct wait_list flush_acks; // threshold: high watermark and fsynced offset to reach
+    struct wait_list deletes;    // threshold: low watermark to reach
     struct wait_list fetches[3]; // by enum partition_isolation; threshold: bytes that still count
 };
 // ---- partition.c ----
@@ -99,6 +100,13 @@ enum err partition_check_leader(const struct partition *p);
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch);
 // The same for a read, which a follower may serve when r->any_replica.
 enum err partition_check_reader(const struct partition *p, const struct partition_read *r);
+
+// ---- partition_delete.c ----
+
+// Under state_mu, with the log kept alive: those who wait for deletions that all replicas have made by now.
+void partition_wake_deletes(struct partition *p, const struct log *log, struct wake_list *woken);
+// The same without locks.
+void partition_deletes_look(struct partition *p);
 
 // ---- partition_isr.c ----
 

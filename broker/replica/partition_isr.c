@@ -122,6 +122,7 @@ void partition_brokers_alive(struct partition *p, const int32_t *ids, int32_t co
     }
     if (p->role == PARTITION_LEADS) {
         partition_advance(p, log, &woken);
+        partition_wake_deletes(p, log, &woken);
     }
     mutex_unlock(&p->state_mu);
     partition_log_leave(p);

@@ -106,6 +106,7 @@ void partition_move_drop(struct partition *p, const struct log_dir *dir)
         (void)ignored;
     }
     mutex_unlock(&p->move_mu);
+    partition_deletes_look(p);
 }
 
 bool partition_future(struct partition *p, struct log_dir **dir, int64_t *bytes, int64_t *lag)
@@ -311,5 +312,6 @@ enum move_step partition_move_step(struct partition *p)
     }
     p->move_claimed = step != MOVE_ENDED;
     mutex_unlock(&p->move_mu);
+    partition_deletes_look(p);
     return step;
 }

@@ -26,8 +26,9 @@ struct partition_env {
 enum err partition_new(struct log *log, const struct partition_env *env, struct partition **out) WARN_UNUSED;
 
 // [control] This broker leads from now on: notes the epoch in the log and opens the partition for clients. Everything
-// in the log counts as committed when the ISR is this broker alone. An epoch that is known already changes nothing.
-// ERR_FENCED_EPOCH: a newer one is known.
+// in the log counts as committed when the ISR is this broker alone. ERR_FENCED_EPOCH: this epoch is known already (then
+// the configs are taken, and nothing else), or a newer one. ERR_OK for a known epoch: it brought the topic's id, which
+// the log lacked.
 enum err partition_lead(struct partition *p, const struct cluster_partition_state *s,
                         const struct log_config *config) WARN_UNUSED;
 // [control] This broker follows s->leader from now on; what waits for it as a leader is woken. *news: the epoch was not

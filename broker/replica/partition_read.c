@@ -67,16 +67,19 @@ static bool leader_throttles(const struct partition *p, const struct partition_r
            byte_rate_exceeded(&p->env->throttle->leader);
 }
 
-// What the follower has may move the high watermark, which it then learns at once, and may bring it into the ISR.
-static void follower_note(struct partition *p, struct log *log, struct partition_read *r)
+// What the follower has may move the high watermark, which it then learns at once, and may bring it into the ISR; as
+// long as the leader is that of the epoch in which the follower was found to fit.
+static void follower_note(struct partition *p, struct log *log, struct partition_read *r, int32_t leader_epoch)
 {
     struct wake_list woken = {NULL};
     struct cluster_isr_change change;
     bool ask = false;
     mutex_lock(&p->state_mu);
-    if (p->role == PARTITION_LEADS && replica_set_fetched(&p->replicas, r->follower, r->offset, r->follower_start,
-                                                          r->bound, os_mono_us(p->env->os) / 1000)) {
+    bool same = p->role == PARTITION_LEADS && p->leader_epoch == leader_epoch;
+    if (same && replica_set_fetched(&p->replicas, r->follower, r->offset, r->follower_start, r->bound,
+                                    os_mono_us(p->env->os) / 1000)) {
         partition_advance(p, log, &woken);
+        partition_wake_deletes(p, log, &woken);
         r->high_watermark = p->high_watermark;
         ask = replica_set_grow(&p->replicas, r->follower, p->high_watermark, p->epoch_start) &&
               partition_isr_ask(p, &change);
@@ -95,6 +98,7 @@ static enum err fetch_from(struct partition *p, struct log *log, struct partitio
     r->high_watermark = p->high_watermark;
     r->last_stable_offset = partition_stable_offset(p, log);
     r->bound = partition_bound(p, log, r->isolation);
+    int32_t leader_epoch = p->leader_epoch;
     if (err == ERR_OK && leader_throttles(p, r)) {
         r->max_bytes = 0;
         r->min_one = false;
@@ -112,7 +116,7 @@ static enum err fetch_from(struct partition *p, struct log *log, struct partitio
         .offset = r->offset, .max_offset = r->bound, .max_bytes = r->max_bytes, .min_one = r->min_one};
     err = log_read(log, &r->read);
     if (err == ERR_OK && r->by_follower && r->noted) {
-        follower_note(p, log, r);
+        follower_note(p, log, r, leader_epoch);
     }
     return err;
 }

@@ -75,13 +75,16 @@ static enum err epoch_news(struct partition *p, const struct cluster_partition_s
     return s->leader_epoch < known ? ERR_FENCED_EPOCH : ERR_OK;
 }
 
-// The configs may be new although the epoch is not.
-static void old_news_take(struct partition *p, const struct cluster_partition_state *s, const struct log_config *config,
-                          enum err err)
+// The configs may be new although the epoch is not. Kafka refuses what is said twice, unless it brings the topic's id.
+static enum err old_news_take(struct partition *p, const struct cluster_partition_state *s,
+                              const struct log_config *config)
 {
-    if (err == ERR_OK) {
-        partition_configure(p, s->config, config);
-    }
+    partition_configure(p, s->config, config);
+    mutex_lock(&p->append_mu);
+    bool nameless = p->log != NULL && uuid_is_zero(log_topic_id(p->log)) && !uuid_is_zero(&s->topic_id);
+    enum err err = nameless ? topic_id_note(p, s) : ERR_FENCED_EPOCH;
+    mutex_unlock(&p->append_mu);
+    return err;
 }
 
 // Under state_mu.
@@ -116,8 +119,7 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
     if (err != ERR_OK || !news) {
         mutex_unlock(&p->append_mu);
         mutex_unlock(&p->move_mu);
-        old_news_take(p, s, config, err);
-        return err;
+        return err != ERR_OK ? err : old_news_take(p, s, config);
     }
     log_settings_take(p, config);
     err = lead_prepare(p, s, config);
@@ -145,8 +147,7 @@ enum err partition_follow(struct partition *p, const struct cluster_partition_st
     if (err != ERR_OK || !*news) {
         mutex_unlock(&p->append_mu);
         mutex_unlock(&p->move_mu);
-        old_news_take(p, s, config, err);
-        return err;
+        return err != ERR_OK ? err : old_news_take(p, s, config);
     }
     log_settings_take(p, config);
     err = topic_id_note(p, s);

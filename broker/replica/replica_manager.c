@@ -344,6 +344,27 @@ static enum err partition_open(struct replica_manager *m, const struct cluster_p
     return ERR_OK;
 }
 
+static enum err replica_lead(struct replica_manager *m, struct partition *p, const struct cluster_partition_state *s,
+                             const struct log_config *config)
+{
+    enum err err = partition_lead(p, s, config);
+    if (err == ERR_OK) {
+        replication_forget(&m->replication, p);
+    }
+    return err;
+}
+
+// Nobody leads. The epoch is not taken over: that of the next leader is newer than any there was.
+static enum err replica_unlead(struct replica_manager *m, struct partition *p, const struct cluster_partition_state *s)
+{
+    if (s->leader_epoch <= partition_leader_epoch(p)) {
+        return ERR_FENCED_EPOCH;
+    }
+    replication_forget(&m->replication, p);
+    partition_unlead(p);
+    return ERR_OK;
+}
+
 static enum err replica_follow(struct replica_manager *m, struct partition *p, const struct cluster_partition_state *s,
                                const struct log_config *config)
 {
@@ -391,13 +412,11 @@ static enum err hook_changed(void *ctx, const struct cluster_partition_state *s)
         return err;
     }
     if (s->leader == m->options.broker_id) {
-        replication_forget(&m->replication, p);
-        err = partition_lead(p, s, &config);
+        err = replica_lead(m, p, s, &config);
     } else if (s->leader >= 0) {
         err = replica_follow(m, p, s, &config);
     } else {
-        replication_forget(&m->replication, p);
-        partition_unlead(p);
+        err = replica_unlead(m, p, s);
     }
     if (err == ERR_OK && mover_add(m->mover, p) != ERR_OK) {
         log_warn("replica", "%s-%d: no memory to go on with its move", s->topic, (int)s->partition);
@@ -419,7 +438,7 @@ static void hook_config_changed(void *ctx, const char *topic, int32_t partition,
     }
 }
 
-static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bool erase)
+static enum err hook_removed(void *ctx, const char *topic, int32_t partition, int32_t leader_epoch, bool erase)
 {
     struct replica_manager *m = ctx;
     struct replica_key key;
@@ -432,6 +451,9 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, bo
     }
     if (r->partition == NULL || log_dir_state(partition_directory(r->partition)) == LOG_DIR_OFFLINE) {
         return ERR_FAILED;
+    }
+    if (leader_epoch >= 0 && leader_epoch < partition_leader_epoch(r->partition)) {
+        return ERR_FENCED_EPOCH;
     }
     pthread_rwlock_wrlock(&m->table_lock);
     if (erase) {

@@ -259,7 +259,7 @@ static void topic_replace(const char *topic)
         .config = &rig.defaults,
     };
     uuid_random(os_real(), &state.topic_id);
-    assert_int_equal(hooks.partition_removed(hooks.ctx, topic, 0, true), ERR_OK);
+    assert_int_equal(hooks.partition_removed(hooks.ctx, topic, 0, -2, true), ERR_OK);
     assert_int_equal(hooks.partition_changed(hooks.ctx, &state), ERR_OK);
 }
 

@@ -38,7 +38,7 @@ static enum err partition_changed(void *ctx, const struct cluster_partition_stat
     return err;
 }
 
-static enum err partition_removed(void *ctx, const char *topic, int32_t partition, bool erase)
+static enum err partition_removed(void *ctx, const char *topic, int32_t partition, int32_t leader_epoch, bool erase)
 {
     struct cluster_rig *r = ctx;
     char name[64];
@@ -46,6 +46,10 @@ static enum err partition_removed(void *ctx, const char *topic, int32_t partitio
     mutex_lock(&r->mu);
     enum err err = erase ? r->removed_err : ERR_OK;
     struct hosted *h = hosted_find(r, name);
+    if (h != NULL && leader_epoch >= 0 && leader_epoch < h->leader_epoch) {
+        mutex_unlock(&r->mu);
+        return ERR_FENCED_EPOCH;
+    }
     if (err == ERR_OK && h != NULL && erase) {
         *h = r->hosted[--r->hosted_count];
     } else if (h != NULL) {

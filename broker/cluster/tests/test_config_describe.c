@@ -167,7 +167,7 @@ int main(void)
         cmocka_unit_test(test_topic_defaults),  cmocka_unit_test(test_topic_entries),
         cmocka_unit_test(test_broker),          cmocka_unit_test(test_hidden_until_set),
         cmocka_unit_test(test_listener_prefix), cmocka_unit_test(test_cluster_wide),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_set_while_running),
     };
     return cmocka_run_group_tests_name("cluster/config_describe", tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@
 #include "broker/replica/tests/scene.h"
 #include "protocol/protocol.h"
 
-#define FRAME_MAX  (1 << 20)
+#define FRAME_MAX  (1 << 20) // of requests
+#define ANSWER_MAX (64 << 20)
 #define SESSION_ID 77
 
 static bool read_all(int fd, uint8_t *to, size_t len)
@@ -39,13 +40,18 @@ static void answer_send(int fd, int32_t correlation_id, int16_t header_version, 
     struct response_header header;
     response_header_init(&header);
     header.correlation_id = correlation_id;
-    writer_init(&w, 256, FRAME_MAX);
+    writer_init(&w, 256, ANSWER_MAX);
     writer_u32(&w, 0);
     assert_int_equal(message_encode(&response_header_desc, header_version, &header, &w, NULL), ERR_OK);
     assert_int_equal(message_encode(desc, version, body, &w, NULL), ERR_OK);
     store_be32(w.data, (uint32_t)(w.len - 4));
-    ssize_t sent = send(fd, w.data, w.len, MSG_NOSIGNAL);
-    (void)sent; // the other side may have gone
+    for (size_t done = 0; done < w.len;) {
+        ssize_t sent = send(fd, w.data + done, w.len - done, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            break; // the other side has gone
+        }
+        done += (size_t)sent;
+    }
     writer_release(&w);
 }
 
@@ -70,7 +76,9 @@ static void partition_answer(struct leader *l, const struct fetch_request_fetch_
         out->diverging_epoch.epoch = l->old_epoch;
         out->diverging_epoch.end_offset = l->split;
     } else if (in->fetch_offset < l->end) {
-        out->records.len = scene_batch(batch, 1);
+        out->records.len = l->large != NULL ? l->large_len : scene_batch(batch, 1);
+        batch = l->large != NULL ? l->large : batch;
+        out->records.data = batch;
         store_be64(batch, (uint64_t)in->fetch_offset);
         store_be32(batch + 12, (uint32_t)(in->fetch_offset < l->split ? l->old_epoch : l->new_epoch));
     }

@@ -23,6 +23,8 @@ struct leader {
     int64_t start, end, high_watermark;
     int32_t old_epoch, new_epoch;
     int64_t split;
+    uint8_t *large; // the batch at offset 0 instead, when not NULL
+    size_t large_len;
     // What it does once.
     int16_t refuse_request;   // error code of the whole answer
     int16_t refuse_partition; // of the partition

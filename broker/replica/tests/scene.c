@@ -3,6 +3,8 @@
 // The scene the tests of the replica room play in.
 #include "broker/replica/tests/scene.h"
 
+#include <stdlib.h>
+
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/tests/cmocka_all.h"
@@ -97,34 +99,63 @@ void scene_close_ended(struct scene *s)
     test_dir_remove(s->dir);
 }
 
+static void header_fill(uint8_t *batch, size_t len, int32_t count)
+{
+    store_be32(batch + 8, (uint32_t)(len - 12));
+    store_be32(batch + 12, UINT32_MAX);
+    batch[16] = 2;
+    store_be32(batch + 23, (uint32_t)(count - 1));
+    store_be64(batch + 27, 1700000000000);
+    store_be64(batch + 35, 1700000000000);
+    store_be64(batch + 43, UINT64_MAX);
+    store_be16(batch + 51, UINT16_MAX);
+    store_be32(batch + 53, UINT32_MAX);
+    store_be32(batch + 57, (uint32_t)count);
+    store_be32(batch + 17, crc32c(batch + 21, len - 21));
+}
+
+// Up to its value.
+static void record_begin(struct writer *w, int32_t offset_delta, int32_t value_len)
+{
+    size_t around = 1 + 1 + varint_size(offset_delta) + 1 + varint_size(value_len) + 1;
+    writer_varint(w, (int32_t)around + value_len);
+    writer_u8(w, 0);      // attributes
+    writer_varlong(w, 0); // timestamp delta
+    writer_varint(w, offset_delta);
+    writer_varint(w, -1); // no key
+    writer_varint(w, value_len);
+}
+
 size_t scene_batch(uint8_t out[SCENE_BATCH_MAX], int32_t count)
 {
     struct writer w;
     writer_init_fixed(&w, out, SCENE_BATCH_MAX);
     memset(writer_reserve(&w, HEADER_SIZE), 0, HEADER_SIZE);
     for (int32_t i = 0; i < count; i++) {
-        writer_varint(&w, (int32_t)(1 + 1 + varint_size(i) + 1 + 1 + 10 + 1));
-        writer_u8(&w, 0);      // attributes
-        writer_varlong(&w, 0); // timestamp delta
-        writer_varint(&w, i);
-        writer_varint(&w, -1); // no key
-        writer_varint(&w, 10);
+        record_begin(&w, i, 10);
         writer_bytes(&w, "0123456789", 10);
         writer_varint(&w, 0); // no headers
     }
     assert_false(w.bad);
-    store_be32(out + 8, (uint32_t)(w.len - 12));
-    store_be32(out + 12, UINT32_MAX);
-    out[16] = 2;
-    store_be32(out + 23, (uint32_t)(count - 1));
-    store_be64(out + 27, 1700000000000);
-    store_be64(out + 35, 1700000000000);
-    store_be64(out + 43, UINT64_MAX);
-    store_be16(out + 51, UINT16_MAX);
-    store_be32(out + 53, UINT32_MAX);
-    store_be32(out + 57, (uint32_t)count);
-    store_be32(out + 17, crc32c(out + 21, w.len - 21));
+    header_fill(out, w.len, count);
     return w.len;
+}
+
+uint8_t *scene_large_batch(size_t value_len, size_t *len)
+{
+    struct writer w;
+    size_t room = HEADER_SIZE + value_len + 32;
+    uint8_t *out = calloc(1, room);
+    assert_non_null(out);
+    writer_init_fixed(&w, out, room);
+    memset(writer_reserve(&w, HEADER_SIZE), 0, HEADER_SIZE);
+    record_begin(&w, 0, (int32_t)value_len);
+    memset(writer_reserve(&w, value_len), 'v', value_len);
+    writer_varint(&w, 0); // no headers
+    assert_false(w.bad);
+    *len = w.len;
+    header_fill(out, w.len, 1);
+    return out;
 }
 
 enum err scene_append(struct scene *s, int32_t count, struct log_append *a, struct partition_end *end)

@@ -38,6 +38,8 @@ enum err scene_follow(struct scene *s, int32_t epoch);
 // A batch of `count` records of 10 bytes, as a producer without id sends it.
 #define SCENE_BATCH_MAX 4096
 size_t scene_batch(uint8_t out[SCENE_BATCH_MAX], int32_t count);
+// A batch of one record whose value has so many bytes, malloc'ed.
+uint8_t *scene_large_batch(size_t value_len, size_t *len);
 // Appends one such batch with acks=1.
 enum err scene_append(struct scene *s, int32_t count, struct log_append *a, struct partition_end *end);
 

@@ -4,6 +4,7 @@
 // that break, leaders that move.
 #include "broker/replica/fetchers.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/tests/cmocka_all.h"
@@ -275,6 +276,21 @@ static void test_throttled(void **state)
     rig_close(&r);
 }
 
+// The first batch comes whole, whatever was asked for; a leader may have taken one of any size.
+static void test_a_batch_beyond_all_limits(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r);
+    r.leader.large = scene_large_batch((size_t)30 << 20, &r.leader.large_len);
+    leader_grow(&r.leader, 1);
+    rig_follow(&r, 7);
+    await_end(&r, 7, 1);
+    assert_true((size_t)partition_size_bytes(r.scene.partition) == r.leader.large_len);
+    rig_close(&r);
+    free(r.leader.large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_fenced_until_told),
         cmocka_unit_test(test_the_leader_moves),
         cmocka_unit_test(test_throttled),
+        cmocka_unit_test(test_a_batch_beyond_all_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
 #include "base/tests/cmocka_all.h"
 #include "broker/replica/tests/scene.h"
 
+static const int32_t THREE[] = {1, 2, 3};
+
 static struct partition_read replica_read(int32_t follower, int64_t offset)
 {
     return (struct partition_read){.current_leader_epoch = -1,
@@ -273,7 +275,7 @@ static void test_old_epochs_change_nothing(void **state)
     int64_t high_watermark;
     test_os_init(&os);
     scene_three(&s, &os, &ack);
-    assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK); // said again: no news
+    assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_FENCED_EPOCH); // said again: no news
     follower_fetches(&s, 2, 3, &high_watermark);
     assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
     assert_int_equal(scene_lead(&s, 5, 3, 1), ERR_FENCED_EPOCH);
@@ -339,7 +341,8 @@ static void test_a_throttled_follower_waits(void **state)
     struct test_os os;
     struct scene_wait w;
     struct wait_link link = {0};
-    int64_t ack, high_watermark;
+    struct partition_end ack;
+    int64_t high_watermark;
     test_os_init(&os);
     scene_open(&s, &os.os, INT64_MAX);
     s.config.leader_throttled_replicas = "0:1";
@@ -381,6 +384,55 @@ static void test_a_throttled_follower_waits(void **state)
     scene_close(&s);
 }
 
+// How far the follower begins, as it says with each fetch.
+static void follower_begins(struct scene *s, int32_t follower, int64_t offset, int64_t start)
+{
+    struct partition_read r = replica_read(follower, offset);
+    r.follower_start = start;
+    assert_int_equal(partition_fetch(s->partition, &r), ERR_OK);
+}
+
+// The low watermark is that of the leader and all followers that live.
+static void test_deletions_wait_for_followers(void **state)
+{
+    (void)state;
+    static const int32_t living[] = {1, 2};
+    struct scene s;
+    struct test_os os;
+    struct scene_wait w;
+    struct wait_link link = {0};
+    struct partition_end ack;
+    int64_t low, offset = -1;
+    test_os_init(&os);
+    scene_three(&s, &os, &ack);
+    follower_begins(&s, 2, 3, 0);
+    follower_begins(&s, 3, 3, 0);
+    assert_int_equal(partition_delete_records(s.partition, &offset, &low), ERR_OK);
+    assert_int_equal(offset, 3); // the high watermark
+    assert_int_equal(low, 0);
+    scene_wait_init(&s, &w);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(partition_deleted(s.partition, offset, &low, &link, &w.wait), ERR_AGAIN);
+    follower_begins(&s, 2, 3, 3);
+    assert_false(scene_wait_woken(&w));
+    follower_begins(&s, 3, 3, 2);
+    assert_false(scene_wait_woken(&w));
+    partition_brokers_alive(s.partition, living, 2);
+    sem_wait(&w.woken);
+    assert_int_equal(partition_deleted(s.partition, offset, &low, NULL, NULL), ERR_OK);
+    assert_int_equal(low, 3);
+    // one that lives again counts again, and a lost leadership ends the wait
+    partition_brokers_alive(s.partition, THREE, 3);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(partition_deleted(s.partition, offset, &low, &link, &w.wait), ERR_AGAIN);
+    assert_int_equal(low, 2);
+    assert_int_equal(scene_follow(&s, 7), ERR_OK);
+    sem_wait(&w.woken);
+    assert_int_equal(partition_deleted(s.partition, offset, &low, NULL, NULL), ERR_NOT_LEADER);
+    scene_wait_release(&w);
+    scene_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_dead_brokers_do_not_hold_the_watermark),
         cmocka_unit_test(test_a_new_leader_is_not_sure_at_once),
         cmocka_unit_test(test_a_throttled_follower_waits),
+        cmocka_unit_test(test_deletions_wait_for_followers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

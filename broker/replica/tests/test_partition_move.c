@@ -150,17 +150,28 @@ static void test_the_log_loses_its_beginning(void **state)
 {
     (void)state;
     struct move_scene s;
-    int64_t low;
+    int64_t low, first = 33, second = 57;
     open_scene(&s);
     struct partition *p = s.scene.partition;
     for (int i = 0; i < 20; i++) {
         append(&s, 5);
     }
-    assert_int_equal(partition_delete_records(p, 33, &low), ERR_OK);
+    assert_int_equal(partition_delete_records(p, &first, &low), ERR_OK);
+    assert_int_equal(low, 33);
     assert_int_equal(partition_move_begin(p, s.other), ERR_OK);
     assert_int_equal(partition_move_step(p), MOVE_MORE);
-    assert_int_equal(partition_delete_records(p, 57, &low), ERR_OK);
+    assert_int_equal(partition_delete_records(p, &second, &low), ERR_OK);
+    assert_int_equal(low, 33); // so far has the copy come
+    struct scene_wait w;
+    struct wait_link link = {0};
+    scene_wait_init(&s.scene, &w);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(partition_deleted(p, second, &low, &link, &w.wait), ERR_AGAIN);
     assert_int_equal(run(&s), MOVE_ENDED);
+    sem_wait(&w.woken);
+    assert_int_equal(partition_deleted(p, second, &low, NULL, NULL), ERR_OK);
+    assert_int_equal(low, 57);
+    scene_wait_release(&w);
     assert_int_equal(partition_log_start(p), 57);
     assert_int_equal(partition_log_end(p), 100);
     struct partition_read r = {.offset = 56, .current_leader_epoch = -1, .last_fetched_epoch = -1, .max_bytes = 100};

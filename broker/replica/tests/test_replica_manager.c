@@ -233,6 +233,43 @@ static void test_reopen_after_an_unclean_stop(void **state)
     test_dir_remove(dir);
 }
 
+static enum err tell_in(struct room *r, int32_t leader, int32_t epoch)
+{
+    r->epoch = epoch;
+    return tell(r, "t", 1, 0, leader);
+}
+
+// What is said of an epoch that is known, or of an older one, changes nothing; of which leader nothing is said,
+// anything.
+static void test_old_news(void **state)
+{
+    (void)state;
+    char *dir = test_dir_new();
+    struct room r;
+    struct partition *p;
+    int64_t end;
+    room_open(&r, dir);
+    assert_int_equal(tell_in(&r, 1, 4), ERR_OK);
+    assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &p), ERR_OK);
+    assert_int_equal(tell_in(&r, 1, 4), ERR_FENCED_EPOCH);
+    assert_int_equal(tell_in(&r, -1, 4), ERR_FENCED_EPOCH);
+    assert_int_equal(tell_in(&r, -1, 3), ERR_FENCED_EPOCH);
+    assert_int_equal(tell_in(&r, 2, 3), ERR_FENCED_EPOCH);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, 3, false), ERR_FENCED_EPOCH);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, 3, true), ERR_FENCED_EPOCH);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK); // it leads as ever
+    assert_int_equal(tell_in(&r, -1, 5), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
+    assert_int_equal(partition_leader_epoch(p), 4); // nobody leads in the other
+    assert_int_equal(tell_in(&r, 1, 5), ERR_OK);
+    assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, 5, false), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, -2, true), ERR_OK);
+    partition_unref(p);
+    room_close(&r);
+    test_dir_remove(dir);
+}
+
 static void test_removal(void **state)
 {
     (void)state;
@@ -245,10 +282,10 @@ static void test_removal(void **state)
     assert_int_equal(append(&r, "t", 0, &end), ERR_OK);
     assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &held), ERR_OK);
     // Stopped first: the data stays, nobody gets at it.
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, false), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, -1, false), ERR_OK);
     assert_int_equal(append(&r, "t", 0, &end), ERR_NOT_LEADER);
     assert_true(file_there(dir, "t-0"));
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, true), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, -1, true), ERR_OK);
     assert_false(file_there(dir, "t-0"));
     assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 0, &p), ERR_NOT_LEADER);
     // A topic of the same name is another one, also for who still holds the first.
@@ -258,8 +295,8 @@ static void test_removal(void **state)
     assert_int_equal(partition_offset_for(held, &o), ERR_NOT_LEADER);
     partition_unref(held);
     // Removing what is not there is no error: a deletion that was cut off comes again.
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "nobody", 7, true), ERR_OK);
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "nobody", 7, false), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "nobody", 7, -1, true), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "nobody", 7, -1, false), ERR_OK);
     room_close(&r);
     test_dir_remove(dir);
 }
@@ -310,7 +347,7 @@ static void test_deleted_folders_wait(void **state)
     r.config.file_delete_delay_ms = 0;
     r.config.folder_delete_delay_ms = 60000;
     assert_int_equal(tell(&r, "t", 1, 0, 1), ERR_OK);
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, true), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 0, -1, true), ERR_OK);
     int64_t now_ms = os_mono_us(os_real()) / 1000;
     log_dir_sweep(log_dirs_at(r.dirs, 0), now_ms + 50000);
     assert_int_equal(folders_in(dir), 1);
@@ -333,7 +370,7 @@ static void test_partitions_stay_where_they_are(void **state)
         assert_int_equal(append(&r, "t", i, &end), ERR_OK);
     }
     assert_true(file_there(pair.a, "t-0") && file_there(pair.b, "t-1") && file_there(pair.a, "t-2"));
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 1, true), ERR_OK);
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 1, -1, true), ERR_OK);
     room_close(&r);
     assert_true(file_there(pair.a, ".kafka_cleanshutdown") && file_there(pair.b, ".kafka_cleanshutdown"));
     room_open_pair(&r, &pair);
@@ -386,8 +423,8 @@ static void test_a_directory_is_offline_at_the_start(void **state)
     assert_int_equal(tell_as(&r, "t", 1, 0, 1, false), ERR_OK);
     assert_int_equal(tell_as(&r, "t", 1, 1, 1, false), ERR_FAILED);
     assert_int_equal(replica_manager_find(r.manager, slice_str("t"), 1, &p), ERR_FAILED);
-    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 1, true), ERR_FAILED); // not now
-    assert_int_equal(tell(&r, "u", 2, 0, 1), ERR_OK);                                   // a new one is
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "t", 1, -1, true), ERR_FAILED); // not now
+    assert_int_equal(tell(&r, "u", 2, 0, 1), ERR_OK);                                       // a new one is
     room_close(&r);
     assert_int_equal(unlink(pair.b), 0);
     assert_int_equal(rename(away, pair.b), 0);
@@ -510,6 +547,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reopen_after_an_unclean_stop), // forks: before there are any threads
         cmocka_unit_test(test_reopen_after_a_clean_stop),
+        cmocka_unit_test(test_old_news),
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_leadership),
         cmocka_unit_test(test_configs_reach_the_log),
