@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 
 #include "base/assert.h"
+#include <errno.h>
 #include <time.h>
 
 #ifdef OTTLA_DEBUG_LOCKS
@@ -99,6 +100,16 @@ void cond_wait(struct cond *c, struct mutex *m)
     held_push(m);
     int rc = pthread_cond_wait(&c->raw, &m->raw);
     ASSERT(rc == 0);
+}
+
+bool cond_wait_until(struct cond *c, struct mutex *m, int64_t mono_us)
+{
+    const struct timespec until = {.tv_sec = mono_us / 1000000, .tv_nsec = mono_us % 1000000 * 1000};
+    held_remove(m);
+    held_push(m);
+    int rc = pthread_cond_timedwait(&c->raw, &m->raw, &until);
+    ASSERT(rc == 0 || rc == ETIMEDOUT);
+    return rc == 0;
 }
 
 void cond_signal(struct cond *c)

@@ -4,6 +4,7 @@
 // that option the checks are not compiled in, and the rule tests are skipped.
 #include "base/mutex.h"
 
+#include "base/os.h"
 #include "base/tests/cmocka_all.h"
 #include <signal.h>
 #include <stdbool.h>
@@ -80,6 +81,23 @@ static void wait_under_a_higher_lock(void)
     cond_wait(&c, &low);
 }
 
+static void test_wait_until(void **state)
+{
+    (void)state;
+    struct mutex m;
+    struct cond c;
+    mutex_init(&m, MUTEX_RANK_LEAF);
+    cond_init(&c);
+    mutex_lock(&m);
+    int64_t until_us = os_mono_us(os_real()) + 1000;
+    while (cond_wait_until(&c, &m, until_us)) { // nobody signals, but a wake may come of itself
+    }
+    assert_true(os_mono_us(os_real()) >= until_us);
+    mutex_unlock(&m);
+    cond_destroy(&c);
+    mutex_destroy(&m);
+}
+
 static void test_rank_rule(void **state)
 {
     (void)state;
@@ -146,6 +164,7 @@ static void test_exclusion_and_waiting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wait_until),
         cmocka_unit_test(test_rank_rule),
         cmocka_unit_test(test_exclusion_and_waiting),
     };

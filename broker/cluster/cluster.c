@@ -177,6 +177,7 @@ static void close_on_loop(struct cluster *c)
     jobs_fail_all(c, ERR_CLOSED);
     isr_changes_close(c);
     controller_link_close(c);
+    leave_close(c); // all that could have set its timer has ended
     control_clear(c);
     registration_release(c);
     tree_close(c);

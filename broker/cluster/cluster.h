@@ -131,7 +131,8 @@ struct cluster_options {
 enum err cluster_open(const struct cluster_options *o, struct cluster **out) WARN_UNUSED;
 // Before cluster_close, while everything is still served: asks the controller, wherever it is, to have others lead what
 // this broker leads (controlled.shutdown.max.retries times, retry.backoff.ms apart), and returns when that is done or
-// given up. Not on a loop.
+// given up: at the latest when as many answers could have been waited for (controller_timeout_ms), whatever the control
+// thread is busy with. Once. Not on a loop.
 void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms);
 // Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
 void cluster_close(struct cluster *c);

@@ -271,6 +271,11 @@ void isr_changes_answered(struct cluster *c, struct controller_request *r);
 void isr_changes_close(struct cluster *c);
 void isr_changes_release(struct cluster *c);
 
+// ---- cluster_leave.c ----
+
+// What a leave that was not waited for has left behind. Nothing that it could have asked is under way any more.
+void leave_close(struct cluster *c);
+
 // ---- jobs.c ----
 
 // Moves the job from the list it is in to another one (NULL = none).

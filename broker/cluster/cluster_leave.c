@@ -98,15 +98,32 @@ static void leave_begin(struct mailbox_item *item)
     }
 }
 
+void leave_close(struct cluster *c)
+{
+    timer_release(&c->leave.timer);
+}
+
+// What all tries take at most: each may wait for an answer, and rests then.
+static int64_t limit_us(const struct cluster *c, int32_t max_tries, int64_t backoff_ms)
+{
+    return max_tries * (c->options.controller_timeout_ms + backoff_ms) * 1000;
+}
+
 void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms)
 {
+    int64_t until_us = os_mono_us(c->options.os) + limit_us(c, max_tries, backoff_ms);
+    bool in_time = true;
     c->leave.item.run = leave_begin;
     c->leave.tries_left = max_tries;
     c->leave.backoff_ms = backoff_ms;
     loop_post(c->loop, &c->leave.item);
     mutex_lock(&c->gate_mu);
-    while (!c->leave.done) {
-        cond_wait(&c->gate_cond, &c->gate_mu);
+    while (!c->leave.done && in_time) {
+        in_time = cond_wait_until(&c->gate_cond, &c->gate_mu, until_us);
     }
+    bool done = c->leave.done;
     mutex_unlock(&c->gate_mu);
+    if (!done) {
+        log_warn("cluster", "the controller has not answered in time; this broker goes all the same");
+    }
 }

@@ -43,6 +43,20 @@ const struct uuid *partition_topic_id(const struct partition *p)
     return &p->topic_id;
 }
 
+// Readers come all the time, writers rarely: so that these get in at all, readers that come later wait for them. Nobody
+// enters twice.
+static void log_gate_init(pthread_rwlock_t *gate)
+{
+    pthread_rwlockattr_t attr;
+    int failed = pthread_rwlockattr_init(&attr);
+    ASSERT(failed == 0);
+    failed = pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    ASSERT(failed == 0);
+    failed = pthread_rwlock_init(gate, &attr);
+    ASSERT(failed == 0);
+    pthread_rwlockattr_destroy(&attr);
+}
+
 enum err partition_new(struct log *log, const struct partition_env *env, struct partition **out)
 {
     struct partition *p = calloc(1, sizeof *p);
@@ -68,8 +82,7 @@ enum err partition_new(struct log *log, const struct partition_env *env, struct 
     log_config_init(&p->log_config);
     mutex_init(&p->state_mu, MUTEX_RANK_STATE);
     cond_init(&p->flush_idle);
-    int failed = pthread_rwlock_init(&p->log_gate, NULL);
-    ASSERT(failed == 0);
+    log_gate_init(&p->log_gate);
     LIST_INIT(&p->acks);
     LIST_INIT(&p->flush_acks);
     LIST_INIT(&p->deletes);

@@ -55,17 +55,19 @@ void partition_flush_run(struct pool_job *job)
     mutex_lock(&p->state_mu);
     p->flush = FLUSH_RUNNING;
     mutex_unlock(&p->state_mu);
+    enum err err = ERR_OK;
     struct log *log = partition_log_enter(p);
     if (log != NULL) {
-        enum err err = log_flush(log);
+        err = log_flush(log);
         if (err == ERR_OK) {
             flush_publish(p, log);
-        } else if (err == ERR_AGAIN || err == ERR_NO_MEMORY) {
-            flush_later(p);
-        } else {
-            partition_fail(p, "fsync", err);
         }
         partition_log_leave(p);
+    }
+    if (err == ERR_AGAIN || err == ERR_NO_MEMORY) {
+        flush_later(p);
+    } else if (err != ERR_OK) {
+        partition_fail(p, "fsync", err);
     }
     mutex_lock(&p->state_mu);
     bool again = p->flush == FLUSH_RUNNING_AGAIN && !p->ended && !p->failed;

@@ -120,7 +120,8 @@ def move_throttled(cluster):
         throttle(cluster, "slow", None, None, None)
         await_true("the reassignment is over",
                    lambda: not zookeeper.exists("/admin/reassign_partitions"))
-    expect("in-sync replicas", [1, 3], sorted(partitions(cluster, "slow")[0].isrs))
+    await_true("the others are in sync",
+               lambda: sorted(partitions(cluster, "slow")[0].isrs) == [1, 3])
 
 
 def move(cluster):

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Leaving the cluster: alone at once, and with a control thread that is busy for longer than anybody waits.
+#include <semaphore.h>
+
+#include "base/tests/cmocka_all.h"
+#include "broker/cluster/tests/cluster_rig.h"
+
+static void test_alone(void **state)
+{
+    (void)state;
+    struct cluster_rig r;
+    cluster_rig_init(&r);
+    cluster_rig_start(&r);
+    cluster_ask_leave(r.cluster, 3, 600000);
+    cluster_rig_release(&r);
+}
+
+// Keeps the control thread from everything else.
+struct blocker {
+    struct mailbox_item item; // first
+    sem_t go_on;
+};
+
+static void blocker_run(struct mailbox_item *item)
+{
+    struct blocker *b = (struct blocker *)item;
+    while (sem_wait(&b->go_on) != 0) {
+    }
+}
+
+static void test_has_a_limit(void **state)
+{
+    (void)state;
+    struct cluster_rig r;
+    struct blocker b = {.item.run = blocker_run};
+    cluster_rig_init(&r);
+    r.options.controller_timeout_ms = 5;
+    cluster_rig_start(&r);
+    sem_init(&b.go_on, 0, 0);
+    loop_post(cluster_loop(r.cluster), &b.item);
+    cluster_ask_leave(r.cluster, 2, 5); // comes back although nobody can answer
+    sem_post(&b.go_on);
+    cluster_rig_release(&r); // what was asked late is of no use, and does no harm
+    sem_destroy(&b.go_on);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_has_a_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
