@@ -11,14 +11,6 @@
 // ---------------------------------------------------------------------------------------------------------------
 // Those that come
 
-static void broker_tell_all(struct step *s, int32_t broker)
-{
-    works_of_all(s->c);
-    tell_brokers(s, broker); // also when there is no partition
-    works_tell(s, CONTROLLER_UPDATE_METADATA, broker, TELL_ALL);
-    works_tell(s, CONTROLLER_LEADER_AND_ISR, broker, TELL_ALL);
-}
-
 static void brokers_join(struct step *s)
 {
     struct controller *c = s->c;
@@ -38,7 +30,7 @@ static void brokers_join(struct step *s)
         if (c->brokers[i]->behind) {
             c->brokers[i]->behind = false;
             deletions_forget(s, c->brokers[i]->id);
-            broker_tell_all(s, c->brokers[i]->id);
+            tell_everything(s, c->brokers[i]->id);
             c->want_states = c->want_elections = c->want_deletions = true;
             moves_look_all(c);
         }

@@ -41,9 +41,7 @@ static void load_tell(struct step *s)
     for (int32_t i = 0; i < c->brokers_count; i++) {
         tell_joined(s, c->brokers[i]->id);
     }
-    tell_brokers(s, TELL_EVERYBODY);
-    works_of_all(c);
-    works_tell_states(s, TELL_ALL);
+    tell_everything(s, TELL_EVERYBODY);
     gone_find(c);
     gone_offline(s, load_finish);
 }

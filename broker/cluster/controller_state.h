@@ -282,6 +282,9 @@ void works_of_all(struct controller *c);
 void tell_replicas(struct step *s, int32_t broker);
 // UPDATE_METADATA of who lives, and of no partition.
 void tell_brokers(struct step *s, int32_t broker);
+// For who knows nothing yet: UPDATE_METADATA of who lives and of all partitions, as one; then LEADER_AND_ISR of what it
+// has a replica of. The works are those of works_of_all.
+void tell_everything(struct step *s, int32_t broker);
 
 // ---- The tasks ----
 

@@ -2,7 +2,8 @@
 //
 // Telling brokers: which effects say what to whom. Each effect is for one broker and one topic; who carries them out
 // puts those of one step and one kind together. The order is Kafka's: LeaderAndIsr to all, then UpdateMetadata to all,
-// then StopReplica.
+// then StopReplica. Only who knows nothing yet is told of all partitions first: a broker that knows who lives, and of
+// no topic, answers clients that there is none.
 #include "broker/cluster/controller_state.h"
 #include "broker/cluster/must.h"
 
@@ -103,6 +104,14 @@ void works_tell(struct step *s, enum controller_effect_type type, int32_t broker
 void tell_replicas(struct step *s, int32_t broker)
 {
     works_of_all(s->c);
+    works_tell(s, CONTROLLER_LEADER_AND_ISR, broker, TELL_ALL);
+}
+
+void tell_everything(struct step *s, int32_t broker)
+{
+    works_of_all(s->c);
+    tell_brokers(s, broker); // also when there is no partition
+    works_tell(s, CONTROLLER_UPDATE_METADATA, broker, TELL_ALL);
     works_tell(s, CONTROLLER_LEADER_AND_ISR, broker, TELL_ALL);
 }
 

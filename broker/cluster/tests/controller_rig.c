@@ -165,6 +165,8 @@ static void execute_replicas(struct rig *r, const struct controller_effect *e, s
     if (r->away[e->broker]) {
         return; // it will be told again
     }
+    // Only with the first partitions that there ever were it hears of no topic before.
+    assert_true(e->type != CONTROLLER_LEADER_AND_ISR || e->is_new || r->knows_topics[e->broker]);
     struct answer *a = calloc(1, sizeof *a);
     assert_non_null(a);
     STAILQ_INSERT_TAIL(answers, a, entry);
@@ -218,6 +220,7 @@ static void execute_metadata(struct rig *r, const struct controller_effect *e)
     }
     snprintf(r->told, sizeof r->told, "%s", e->topic);
     r->told_deleted = e->deleted;
+    r->knows_topics[e->broker] = true;
     int32_t last = e->partitions[e->partitions_count - 1]->index;
     r->told_partitions = last >= r->told_partitions ? last + 1 : r->told_partitions;
     r->told_leader = e->partitions[0]->index == 0 ? e->partitions[0]->leader : r->told_leader;
@@ -238,6 +241,7 @@ static void execute(struct rig *r, const struct controller_effect *e, struct ans
         break;
     case CONTROLLER_BROKER_JOINED:
         r->joined = e->broker;
+        r->knows_topics[e->broker] = false;
         break;
     case CONTROLLER_BROKER_LEFT:
         r->left = e->broker;

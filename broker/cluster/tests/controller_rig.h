@@ -34,10 +34,11 @@ struct rig {
     int64_t session_id;    // as the controller is told; 0 = not known
     int32_t brokers_count; // registered with ids 1..n, but for those that are away
     bool away[RIG_MAX_BROKERS + 1];
-    bool unclean;              // elections may be
-    int32_t imbalance_percent; // from the next start on
-    int32_t joined, left;      // the last broker the channels heard of
-    int64_t writes_left;       // then the process dies; -1 = never
+    bool unclean;                           // elections may be
+    int32_t imbalance_percent;              // from the next start on
+    int32_t joined, left;                   // the last broker the channels heard of
+    bool knows_topics[RIG_MAX_BROKERS + 1]; // has been told of some, in this life or this controller's
+    int64_t writes_left;                    // then the process dies; -1 = never
     bool dead;
     bool ready;
     bool failed;
