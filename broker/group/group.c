@@ -379,6 +379,7 @@ void group_step(struct group *g, const struct group_event *event, struct group_t
         group_offset_delete(&t, event->token, &event->partitions);
         break;
     case GROUP_DELETE:
+        turn_tick(&t); // a session that is over is over, though its tick comes a moment late
         group_delete(&t, event->token);
         break;
     case GROUP_TICK:

@@ -103,6 +103,19 @@ static void test_delete_group_with_members_or_with_nothing(void **state)
     assert_int_equal(r->log_end, 0);
 }
 
+static void test_delete_group_whose_sessions_are_over(void **state)
+{
+    struct rig *r = *state;
+    char ids[1][RIG_TEXT_MAX];
+    rig_stable(r, 1, ids);
+    r->now.mono_ms = r->group->members[0]->deadline_ms - 1;
+    assert_int_equal(rig_answered(r, delete_group(r))->error, KAFKA_ERROR_NON_EMPTY_GROUP);
+    r->now.mono_ms++;
+    assert_int_equal(rig_answered(r, delete_group(r))->error, KAFKA_ERROR_NONE);
+    assert_null(r->group);
+    assert_log_makes_no_group(r);
+}
+
 static void test_delete_group_takes_commits_under_way(void **state)
 {
     struct rig *r = *state;
@@ -387,6 +400,7 @@ int main(void)
         TEST(test_delete_group),
         TEST(test_delete_group_fails),
         TEST(test_delete_group_with_members_or_with_nothing),
+        TEST(test_delete_group_whose_sessions_are_over),
         TEST(test_delete_group_takes_commits_under_way),
         TEST(test_death_answers_commits_under_way),
         TEST(test_delete_offsets_of_a_simple_group),
