@@ -125,7 +125,7 @@ enum api_step api_delete_topics(struct request *r)
 {
     const struct delete_topics_request *in = r->in;
     if (r->runs > 1) {
-        return answer(r);
+        return topic_job_waits_on(r) ? API_WAIT : answer(r);
     }
     if (targets_count(r) > DELETE_TOPICS_MAX) {
         return API_CLOSE;

@@ -106,7 +106,7 @@ enum api_step api_create_partitions(struct request *r)
 {
     const struct create_partitions_request *in = r->in;
     if (r->runs > 1) {
-        return answer(r);
+        return topic_job_waits_on(r) ? API_WAIT : answer(r);
     }
     if (in->topics_count > CREATE_PARTITIONS_TOPICS_MAX) {
         return API_CLOSE;

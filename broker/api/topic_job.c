@@ -7,6 +7,8 @@ struct topic_job {
     struct cluster_job *job;
     struct wait_link link;
     bool submitted;
+    int32_t timeout_ms;
+    int64_t begun_ms;
 };
 
 struct cluster_job *topic_job_of(const struct request *r)
@@ -45,10 +47,30 @@ enum err topic_job_begin(struct request *r, enum cluster_job_type type,
         return ERR_OK;
     }
     t->submitted = true;
-    r->deadline_ms = loop_now_ms(request_loop(r)) + (timeout_ms > 0 ? timeout_ms : TOPIC_JOB_MIN_WAIT_MS);
+    t->timeout_ms = timeout_ms > 0 ? timeout_ms : TOPIC_JOB_MIN_WAIT_MS;
+    t->begun_ms = loop_now_ms(request_loop(r));
+    r->deadline_ms = t->begun_ms + t->timeout_ms;
     wait_arm(&r->wait, 1);
     if (!cluster_job_wait(t->job, &t->link, &r->wait)) {
         return ERR_AGAIN;
     }
     return wait_disarm(&r->wait) ? ERR_OK : ERR_AGAIN;
+}
+
+bool topic_job_waits_on(struct request *r)
+{
+    const struct topic_job *t = r->state;
+    if (!r->expired || topic_job_finished(r)) {
+        return false;
+    }
+    int64_t now_ms = loop_now_ms(request_loop(r));
+    int64_t written_ms = cluster_job_written_ms(t->job);
+    int64_t until_ms = written_ms == JOB_NOT_WRITTEN ? t->begun_ms + TOPIC_JOB_MIN_WAIT_MS : written_ms + t->timeout_ms;
+    if (now_ms >= until_ms) {
+        return false;
+    }
+    r->expired = false;
+    r->deadline_ms =
+        written_ms != JOB_NOT_WRITTEN || until_ms - now_ms < TOPIC_JOB_LOOK_MS ? until_ms : now_ms + TOPIC_JOB_LOOK_MS;
+    return true;
 }

@@ -281,8 +281,9 @@ struct cluster_job {
     void (*on_done)(struct cluster *c, struct cluster_job *j);
     struct cluster *cluster;
     struct job_work *work; // of the control thread, in the arena
-    struct mutex mu;       // leaf: done, link
+    struct mutex mu;       // leaf: done, written_ms, link
     bool done;
+    int64_t written_ms; // of the loops' clock: when all it writes was written; JOB_NOT_WRITTEN
     struct wait_list waiters;
     atomic_int refs;
 };
@@ -293,6 +294,9 @@ void cluster_job_ref(struct cluster_job *j);
 void cluster_job_unref(struct cluster_job *j);
 // [any] Its results may be read.
 bool cluster_job_done(struct cluster_job *j);
+// [any] When it began to wait for what follows from its writes, on the loops' monotonic clock.
+#define JOB_NOT_WRITTEN INT64_MAX
+int64_t cluster_job_written_ms(struct cluster_job *j);
 // [any] Takes a reference for the control thread. ERR_FULL past CLUSTER_MAX_JOBS, ERR_CLOSED when stopping.
 enum err cluster_job_submit(struct cluster *c, struct cluster_job *j) WARN_UNUSED;
 // [loop of the wait] True: it is done. False: link is linked and will count w down by one.

@@ -21,6 +21,7 @@ enum err cluster_job_new(enum cluster_job_type type, struct cluster_job **out)
     }
     j->type = type;
     j->request.broker = JOB_OF_THIS_BROKER;
+    j->written_ms = JOB_NOT_WRITTEN;
     arena_init(&j->arena, JOB_ARENA_LIMIT);
     mutex_init(&j->mu, MUTEX_RANK_LEAF);
     LIST_INIT(&j->waiters);
@@ -51,6 +52,14 @@ bool cluster_job_done(struct cluster_job *j)
     bool done = j->done;
     mutex_unlock(&j->mu);
     return done;
+}
+
+int64_t cluster_job_written_ms(struct cluster_job *j)
+{
+    mutex_lock(&j->mu);
+    int64_t at_ms = j->written_ms;
+    mutex_unlock(&j->mu);
+    return at_ms;
 }
 
 bool cluster_job_wait(struct cluster_job *j, struct wait_link *link, struct wait *w)
@@ -250,6 +259,9 @@ void job_written(struct cluster *c, struct cluster_job *j)
 {
     ASSERT(c->writing == j);
     c->writing = NULL;
+    mutex_lock(&j->mu);
+    j->written_ms = loop_now_ms(c->loop);
+    mutex_unlock(&j->mu);
     job_list(j, &c->settling);
     if (job_settled(c, j)) {
         job_finish(c, j, ERR_OK);

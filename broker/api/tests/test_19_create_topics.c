@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CreateTopics: as many topics as one request may name are answered, with the configs of each.
+// CreateTopics: as many topics as one request may name are answered, with the configs of each; what the time-out is
+// for.
 #include "broker/api/tests/api_rig.h"
 
 #include "base/tests/cmocka_all.h"
@@ -9,6 +10,7 @@
 
 #define CREATE_TOPICS 19
 #define TOPICS        10000 // as many as the broker takes in one request
+#define MANY_TOPICS   1000  // take longer to check than a millisecond
 
 static void request_fill(struct api_rig *rig, struct create_topics_request *in, int32_t count)
 {
@@ -48,10 +50,29 @@ static void test_as_many_as_one_request_may_name(void **state)
     api_rig_close(&rig);
 }
 
+// It bounds the wait for leaders, not the checks.
+static void test_time_out_is_not_for_the_checks(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    struct create_topics_request in;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    request_fill(&rig, &in, MANY_TOPICS);
+    in.timeout_ms = 1;
+    const struct create_topics_response *out = rig_call(&rig, fd, CREATE_TOPICS, 7, &in);
+    assert_int_equal(out->topics_count, MANY_TOPICS);
+    for (int32_t i = 0; i < MANY_TOPICS; i++) {
+        assert_int_equal(out->topics[i].error_code, KAFKA_ERROR_NONE);
+    }
+    api_rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_many_as_one_request_may_name),
+        cmocka_unit_test(test_time_out_is_not_for_the_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
