@@ -60,6 +60,7 @@ lint:
 	@python3 -B tools/tests/test_lint.py --quiet
 	@python3 -B tools/tests/test_install_deps.py --quiet
 	@python3 -B compat-tests/cluster/test_checker.py --quiet
+	@python3 -B compat-tests/librdkafka/test_runner.py --quiet
 
 asan-unit:
 	@tools/install-deps check

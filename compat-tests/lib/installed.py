@@ -18,6 +18,7 @@ import sys
 COMPAT_TESTS = pathlib.Path(__file__).resolve().parent.parent
 ROOT = COMPAT_TESTS.parent
 INSTALL_TIMEOUT_S = 900
+BUILD_TIMEOUT_S = 3600  # of what is compiled from many sources: two minutes of a processor that is often not free
 
 
 class Failure(Exception):
@@ -82,6 +83,17 @@ class Cache:
     def apache_kafka(self):
         return self.maven("apache-kafka", COMPAT_TESTS / "kafka-reads-ottla")
 
+    def librdkafka(self):
+        """librdkafka's test runner, and the jars of Kafka's tools: (folder, folder of the jars)."""
+        jars = self.maven("tools", COMPAT_TESTS / "tools") / "lib"
+        build = COMPAT_TESTS / "librdkafka" / "build"
+
+        def make(folder):
+            need("npm", "node", "make", "cc", "c++", "javac")
+            install([build, folder, jars], timeout_s=BUILD_TIMEOUT_S)
+
+        return self.entry("librdkafka", [build, COMPAT_TESTS / "tools" / "pom.xml"], make), jars
+
     def go(self, name, project):
         """A Go program. A Go that is too old for its go.mod takes go-1.19.mod, where there is one."""
         need("go")
@@ -121,14 +133,14 @@ def need(*commands):
                       % ", ".join(missing))
 
 
-def install(command, **options):
+def install(command, timeout_s=INSTALL_TIMEOUT_S, **options):
     command = [str(part) for part in command]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=INSTALL_TIMEOUT_S,
+                              stderr=subprocess.STDOUT, text=True, timeout=timeout_s,
                               check=False, **options)
     except subprocess.TimeoutExpired:
-        raise Failure("not done after %d s: %s" % (INSTALL_TIMEOUT_S, " ".join(command))) from None
+        raise Failure("not done after %d s: %s" % (timeout_s, " ".join(command))) from None
     if done.returncode != 0:
         raise Failure("exit code %d: %s\n%s" % (done.returncode, " ".join(command), done.stdout))
 
