@@ -9,6 +9,7 @@
 #include "base/logging.h"
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#define BASE_DESCRIPTORS 8 // more than a base of libevent opens
 
 enum {
     LOOP_NAME_BYTES = 16, // what a thread's name may have, with its end mark
@@ -72,6 +75,22 @@ static struct event_base *base_new(void)
     return base;
 }
 
+// libevent ends the process when it runs out of descriptors while it makes a base, so they are tried before.
+static bool descriptors_free(int fd)
+{
+    int tried[BASE_DESCRIPTORS];
+    int n = 0;
+    while (n < BASE_DESCRIPTORS && (tried[n] = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0) {
+        n++;
+    }
+    int why = errno;
+    for (int i = 0; i < n; i++) {
+        close(tried[i]);
+    }
+    errno = why;
+    return n == BASE_DESCRIPTORS;
+}
+
 enum err loop_new(const char *name, const struct os *os, struct loop **out)
 {
     struct loop *l = calloc(1, sizeof *l);
@@ -83,8 +102,8 @@ enum err loop_new(const char *name, const struct os *os, struct loop **out)
     mailbox_init(&l->mailbox, loop_wake, l);
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     l->scratch = malloc(LOOP_SCRATCH_BYTES);
-    l->base = base_new();
-    if (l->wake_fd >= 0 && l->base) {
+    l->base = l->wake_fd >= 0 && descriptors_free(l->wake_fd) ? base_new() : NULL;
+    if (l->base) {
         l->wake_ev = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_eventfd, l);
     }
     if (!l->scratch || !l->wake_ev || event_add(l->wake_ev, NULL) != 0) {

@@ -94,14 +94,19 @@ static void row_failed(struct followed *row, const char *doing, enum err err)
     }
 }
 
-static void row_cut(struct followed *row, int64_t offset)
+// A cut that changes nothing would only have the leader say the same again: there is no hurry then.
+static void row_cut(struct fetcher *f, struct followed *row, int64_t offset)
 {
+    int64_t end_offset = row->end_offset;
+    int32_t latest_epoch = row->latest_epoch;
     enum err err = partition_truncate(row->partition, row->follower.leader_epoch, offset);
     if (err != ERR_OK) {
         row_failed(row, "truncation", err);
         return;
     }
-    row_refresh(row);
+    if (row_refresh(row) && row->end_offset == end_offset && row->latest_epoch == latest_epoch) {
+        follower_delay(&row->follower, fetcher_now(f));
+    }
 }
 
 static void row_restart(struct followed *row, int64_t offset)
@@ -114,7 +119,7 @@ static void row_restart(struct followed *row, int64_t offset)
     row_refresh(row);
 }
 
-static void row_diverged(struct followed *row, const struct fetch_response_partition_data *in)
+static void row_diverged(struct fetcher *f, struct followed *row, const struct fetch_response_partition_data *in)
 {
     struct epoch_end leaders = {in->diverging_epoch.epoch, in->diverging_epoch.end_offset}, own;
     struct partition_position at;
@@ -127,7 +132,7 @@ static void row_diverged(struct followed *row, const struct fetch_response_parti
         row_failed(row, "looking up an epoch", err);
         return;
     }
-    row_cut(row, follower_cut_offset(leaders, own, at.end_offset, at.high_watermark));
+    row_cut(f, row, follower_cut_offset(leaders, own, at.end_offset, at.high_watermark));
 }
 
 static void row_append(struct fetcher *f, struct followed *row, const struct fetch_response_partition_data *in)
@@ -178,7 +183,7 @@ static void row_fetched(struct fetcher *f, struct followed *row, const struct fe
         row_append(f, row, in);
         break;
     case FOLLOWER_CUTS:
-        row_diverged(row, in);
+        row_diverged(f, row, in);
         break;
     case FOLLOWER_GOES_ON:
     case FOLLOWER_RESTARTS:
@@ -349,7 +354,7 @@ static void row_told_offset(struct fetcher *f, struct followed *row,
     switch (
         follower_told_offset(&row->follower, in->error_code, in->offset, row->end_offset, fetcher_now(f), &offset)) {
     case FOLLOWER_CUTS:
-        row_cut(row, offset);
+        row_cut(f, row, offset);
         break;
     case FOLLOWER_RESTARTS:
         log_warn("replica",
@@ -612,20 +617,17 @@ static void row_begin(struct fetcher *f, struct followed *row, int32_t leader_ep
     if (err != ERR_OK) {
         row_failed(row, "looking at the log", err);
     } else if (at.latest_epoch < 0 && at.high_watermark < at.end_offset) {
-        row_cut(row, at.high_watermark > at.start_offset ? at.high_watermark : at.start_offset);
+        row_cut(f, row, at.high_watermark > at.start_offset ? at.high_watermark : at.start_offset);
     } else {
         row_refresh(row);
     }
 }
 
-void fetcher_follow(struct fetcher *f, struct partition *p, int32_t leader_epoch)
+enum err fetcher_follow(struct fetcher *f, struct partition *p, int32_t leader_epoch)
 {
     struct followed *row = followed_put(&f->set, partition_topic(p), partition_topic_id(p), partition_index(p));
     if (row == NULL) {
-        log_error("replica", "%s-%d cannot be followed: %s", partition_topic(p), (int)partition_index(p),
-                  err_text(ERR_NO_MEMORY));
-        partition_unref(p);
-        return;
+        return ERR_NO_MEMORY;
     }
     if (row->partition != NULL) {
         partition_unref(row->partition);
@@ -633,6 +635,7 @@ void fetcher_follow(struct fetcher *f, struct partition *p, int32_t leader_epoch
     row->partition = p;
     row_begin(f, row, leader_epoch);
     fetcher_run(f);
+    return ERR_OK;
 }
 
 void fetcher_forget(struct fetcher *f, const char *topic, int32_t index)

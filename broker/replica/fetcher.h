@@ -50,8 +50,9 @@ void fetcher_free(struct fetcher *f);
 void fetcher_address(struct fetcher *f, const char *host, int32_t port);
 // Who this broker is, which the leader is told from now on. One that does not say so reads as a consumer does.
 void fetcher_identify(struct fetcher *f, int32_t broker_id, int64_t broker_epoch);
-// The partition follows this leader in that epoch, from where its log ends. Takes over the reference.
-void fetcher_follow(struct fetcher *f, struct partition *p, int32_t leader_epoch);
+// The partition follows this leader in that epoch, from where its log ends. Takes over the reference, unless there is
+// ERR_NO_MEMORY.
+enum err fetcher_follow(struct fetcher *f, struct partition *p, int32_t leader_epoch) WARN_UNUSED;
 // Nothing when it does not follow it.
 void fetcher_forget(struct fetcher *f, const char *topic, int32_t index);
 int32_t fetcher_count(const struct fetcher *f); // of partitions

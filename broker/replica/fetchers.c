@@ -2,6 +2,8 @@
 //
 // An order to a thread is a letter in its mailbox, so orders are carried out in the order they were given. A letter
 // that cannot be written for want of memory is an error of whoever gives the order, except where it can be given again.
+// One to follow that the thread has no memory for is kept and tried again, until another order about its partition
+// comes.
 #include "broker/replica/fetchers.h"
 
 #include <semaphore.h>
@@ -27,6 +29,8 @@ struct fetch_thread {
     struct loop *loop;
     // Of its own thread from here on.
     struct thread_leader *leaders;
+    TAILQ_HEAD(, letter) kept; // orders to be tried again
+    struct timer timer;        // then
     int32_t broker_id;
     int64_t broker_epoch;
     sem_t ended; // its fetchers are gone
@@ -40,8 +44,10 @@ struct fetchers {
 
 struct letter {
     struct mailbox_item item; // first
+    TAILQ_ENTRY(letter) entry;
     struct fetch_thread *thread;
-    void (*carry_out)(struct letter *l);
+    // False: it is to be tried again.
+    bool (*carry_out)(struct letter *l);
     struct partition *partition; // counted, NULL = none
     int32_t broker_id;
     int32_t leader_epoch;
@@ -86,6 +92,33 @@ static struct fetcher *leader_fetcher(struct fetch_thread *t, int32_t id)
     return l->fetcher;
 }
 
+static void letter_free(struct letter *l)
+{
+    if (l->partition != NULL) {
+        partition_unref(l->partition);
+    }
+    free(l);
+}
+
+// Whether `l` says something else about what `kept` was about.
+static bool makes_void(const struct letter *l, const struct letter *kept)
+{
+    return l->partition != NULL ? l->partition == kept->partition
+                                : kept->carry_out == l->carry_out && kept->broker_id == l->broker_id;
+}
+
+static void kept_drop(struct fetch_thread *t, const struct letter *news)
+{
+    struct letter *l, *next;
+    for (l = TAILQ_FIRST(&t->kept); l != NULL; l = next) {
+        next = TAILQ_NEXT(l, entry);
+        if (news == NULL || makes_void(news, l)) {
+            TAILQ_REMOVE(&t->kept, l, entry);
+            letter_free(l);
+        }
+    }
+}
+
 static void forget_elsewhere(struct fetch_thread *t, const struct partition *p, const struct fetcher *but)
 {
     struct thread_leader *l, *next;
@@ -96,33 +129,33 @@ static void forget_elsewhere(struct fetch_thread *t, const struct partition *p, 
     }
 }
 
-static void carry_out_follow(struct letter *l)
+static bool carry_out_follow(struct letter *l)
 {
     struct fetcher *f = leader_fetcher(l->thread, l->broker_id);
     forget_elsewhere(l->thread, l->partition, f);
-    if (f == NULL) {
-        log_error("replica", "%s-%d cannot be followed: %s", partition_topic(l->partition),
-                  (int)partition_index(l->partition), err_text(ERR_NO_MEMORY));
-        return;
+    if (f == NULL || fetcher_follow(f, l->partition, l->leader_epoch) != ERR_OK) {
+        return false;
     }
-    fetcher_follow(f, l->partition, l->leader_epoch);
     l->partition = NULL; // the fetcher's now
+    return true;
 }
 
-static void carry_out_forget(struct letter *l)
+static bool carry_out_forget(struct letter *l)
 {
     forget_elsewhere(l->thread, l->partition, NULL);
+    return true;
 }
 
-static void carry_out_address(struct letter *l)
+static bool carry_out_address(struct letter *l)
 {
     struct fetcher *f = leader_fetcher(l->thread, l->broker_id);
     if (f != NULL) {
         fetcher_address(f, l->host, l->port);
     }
+    return f != NULL;
 }
 
-static void carry_out_identify(struct letter *l)
+static bool carry_out_identify(struct letter *l)
 {
     struct thread_leader *leader, *next;
     l->thread->broker_id = l->broker_id;
@@ -130,9 +163,10 @@ static void carry_out_identify(struct letter *l)
     HASH_ITER (hh, l->thread->leaders, leader, next) {
         fetcher_identify(leader->fetcher, l->broker_id, l->broker_epoch);
     }
+    return true;
 }
 
-static void carry_out_end(struct letter *l)
+static bool carry_out_end(struct letter *l)
 {
     struct thread_leader *leader, *next;
     HASH_ITER (hh, l->thread->leaders, leader, next) {
@@ -140,23 +174,46 @@ static void carry_out_end(struct letter *l)
         fetcher_free(leader->fetcher);
         free(leader);
     }
+    kept_drop(l->thread, NULL);
+    timer_release(&l->thread->timer);
     sem_post(&l->thread->ended);
+    return true;
+}
+
+static void letter_try(struct letter *l)
+{
+    struct fetch_thread *t = l->thread;
+    kept_drop(t, l);
+    if (l->carry_out(l)) {
+        letter_free(l);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&t->kept, l, entry);
+    timer_set(&t->timer, t->all->options.settings.backoff_ms);
+    log_warn("replica", "no memory for what broker %d is to be asked; tried again", (int)l->broker_id);
 }
 
 static void letter_read(struct mailbox_item *item)
 {
-    struct letter *l = (struct letter *)item;
-    l->carry_out(l);
-    if (l->partition != NULL) {
-        partition_unref(l->partition);
+    letter_try((struct letter *)item);
+}
+
+static void on_timer(void *ctx)
+{
+    struct fetch_thread *t = ctx;
+    TAILQ_HEAD(, letter) again = TAILQ_HEAD_INITIALIZER(again);
+    struct letter *l;
+    TAILQ_CONCAT(&again, &t->kept, entry);
+    while ((l = TAILQ_FIRST(&again)) != NULL) {
+        TAILQ_REMOVE(&again, l, entry);
+        letter_try(l);
     }
-    free(l);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // Orders
 
-static struct letter *letter_new(struct fetch_thread *t, void (*carry_out)(struct letter *l), const char *host)
+static struct letter *letter_new(struct fetch_thread *t, bool (*carry_out)(struct letter *l), const char *host)
 {
     size_t len = host == NULL ? 0 : strlen(host);
     struct letter *l = calloc(1, sizeof *l + len + 1);
@@ -238,11 +295,16 @@ static enum err thread_start(struct fetchers *s, struct fetch_thread *t, int ind
     char name[32];
     snprintf(name, sizeof name, "fetch-%d", index);
     *t = (struct fetch_thread){.all = s, .index = index, .broker_id = -1, .broker_epoch = -1};
+    TAILQ_INIT(&t->kept);
     enum err err = loop_new(name, s->options.os, &t->loop);
+    if (err == ERR_OK) {
+        err = timer_init(&t->timer, t->loop, on_timer, t);
+    }
     if (err == ERR_OK) {
         err = loop_start(t->loop);
     }
     if (err != ERR_OK) {
+        timer_release(&t->timer);
         loop_free(t->loop);
         return err;
     }

@@ -28,6 +28,10 @@ struct replica_key {
 struct replica {
     struct replica_key key;
     struct partition *partition; // NULL: offline, its log could not be opened or made
+    // [control] It follows, and nobody could be told to copy it; tried again.
+    bool uncopied;
+    int32_t leader;
+    int32_t leader_epoch;
     UT_hash_handle hh;
 };
 
@@ -59,6 +63,7 @@ struct replica_manager {
     struct managed_dir *dirs;
     struct preferred_dirs *preferred;
     struct mover *mover;
+    struct timer copy_retry; // [control] for those that are uncopied
     bool compaction_told;    // [control] that there is none yet
     struct mutex control_mu; // rank of a log's list: held while something is posted
     struct loop *control;    // NULL before the start and after the stop
@@ -344,12 +349,55 @@ static enum err partition_open(struct replica_manager *m, const struct cluster_p
     return ERR_OK;
 }
 
+// The row of a partition. [control]
+static struct replica *row_of(const struct replica_manager *m, const struct partition *p)
+{
+    struct replica_key key;
+    bool fits = key_make(slice_str(partition_topic(p)), partition_index(p), &key);
+    struct replica *r = fits ? replica_find(m, &key) : NULL;
+    ASSERT(r != NULL);
+    return r;
+}
+
+static void copy_stop(struct replica_manager *m, struct replica *r)
+{
+    r->uncopied = false;
+    replication_forget(&m->replication, r->partition);
+}
+
+// The fetchers are told, or will be when there are threads, descriptors and memory for it.
+static void copy_begin(struct replica_manager *m, struct replica *r, int32_t leader, int32_t leader_epoch)
+{
+    enum err err = replication_follow(&m->replication, r->partition, leader, leader_epoch);
+    r->uncopied = err != ERR_OK;
+    r->leader = leader;
+    r->leader_epoch = leader_epoch;
+    if (r->uncopied) {
+        log_warn("replica", "%s-%d is not copied from broker %d yet: %s; tried again", partition_topic(r->partition),
+                 (int)partition_index(r->partition), (int)leader, err_text(err));
+    }
+    if (r->uncopied && m->copy_retry.ev != NULL) { // else at the start
+        timer_set(&m->copy_retry, m->options.fetch.backoff_ms);
+    }
+}
+
+static void copies_retry(void *ctx)
+{
+    struct replica_manager *m = ctx;
+    struct replica *r, *next;
+    HASH_ITER (hh, m->table, r, next) { // nobody else changes the table
+        if (r->uncopied) {
+            copy_begin(m, r, r->leader, r->leader_epoch);
+        }
+    }
+}
+
 static enum err replica_lead(struct replica_manager *m, struct partition *p, const struct cluster_partition_state *s,
                              const struct log_config *config)
 {
     enum err err = partition_lead(p, s, config);
     if (err == ERR_OK) {
-        replication_forget(&m->replication, p);
+        copy_stop(m, row_of(m, p));
     }
     return err;
 }
@@ -360,7 +408,7 @@ static enum err replica_unlead(struct replica_manager *m, struct partition *p, c
     if (s->leader_epoch <= partition_leader_epoch(p)) {
         return ERR_FENCED_EPOCH;
     }
-    replication_forget(&m->replication, p);
+    copy_stop(m, row_of(m, p));
     partition_unlead(p);
     return ERR_OK;
 }
@@ -371,7 +419,7 @@ static enum err replica_follow(struct replica_manager *m, struct partition *p, c
     bool news;
     enum err err = partition_follow(p, s, config, &news);
     if (err == ERR_OK && news) {
-        err = replication_follow(&m->replication, p, s->leader, s->leader_epoch);
+        copy_begin(m, row_of(m, p), s->leader, s->leader_epoch);
     }
     return err;
 }
@@ -460,7 +508,7 @@ static enum err hook_removed(void *ctx, const char *topic, int32_t partition, in
         HASH_DEL(m->table, r);
     }
     pthread_rwlock_unlock(&m->table_lock);
-    replication_forget(&m->replication, r->partition);
+    copy_stop(m, r);
     if (!erase) {
         partition_unlead(r->partition);
         return ERR_OK;
@@ -815,10 +863,15 @@ enum err replica_manager_start(struct replica_manager *m, struct cluster *cluste
     m->control = cluster_loop(cluster);
     mutex_unlock(&m->control_mu);
     dirs_report_failed(m);
+    enum err err = timer_init(&m->copy_retry, cluster_loop(cluster), copies_retry, m);
+    if (err != ERR_OK) {
+        return err;
+    }
+    copies_retry(m);
     for (int i = 0; i < TASK_COUNT; i++) {
         bool initial = i == TASK_RETENTION || i == TASK_FLUSH || i == TASK_RECOVERY_POINT || i == TASK_LOG_START;
         int64_t delay = initial ? m->options.initial_delay_ms : m->tasks[i].interval_ms;
-        enum err err = background_start(&m->tasks[i], cluster_loop(cluster), delay);
+        err = background_start(&m->tasks[i], cluster_loop(cluster), delay);
         if (err != ERR_OK) {
             return err;
         }
@@ -831,6 +884,7 @@ void replica_manager_stop(struct replica_manager *m)
     mutex_lock(&m->control_mu);
     m->control = NULL;
     mutex_unlock(&m->control_mu);
+    timer_release(&m->copy_retry);
     for (int i = 0; i < TASK_COUNT; i++) {
         background_stop(&m->tasks[i]);
     }

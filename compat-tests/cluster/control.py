@@ -8,6 +8,9 @@
 - a reassignment waits while its replicas are throttled, as kafka-reassign-partitions does it, and
   those in sync do not
 - the preferred replicas lead again (/admin/preferred_replica_election)
+- brokers are in racks, and the replicas of a topic in as many of them as there are replicas
+- the only replica in sync is away: another leads when unclean elections are allowed for the topic
+- a log directory fails: others lead, and its replicas are offline until it is back
 - a topic is created by being used, at a broker that is not the controller
 """
 
@@ -31,7 +34,31 @@ PADDING = " " * 8192  # so that the records are more than a follower fetches at 
 
 
 def partitions(cluster, topic):
-    return cluster.metadata().topics[topic].partitions
+    """What some broker says, once it has heard of the topic."""
+    found = []
+
+    def known():
+        metadata = cluster.metadata()
+        if metadata and topic in metadata.topics:
+            found.append(metadata.topics[topic].partitions)
+        return bool(found)
+
+    await_true("topic %s is known" % topic, known)
+    return found[0]
+
+
+def create(cluster, topic):
+    """Also when the controller has just changed, and this client does not know it yet."""
+    def created():
+        try:
+            cluster.admin.create_topics([topic])[topic.topic].result(TIMEOUT_S)
+        except ck.KafkaException as refused:
+            if refused.args[0].code() != ck.KafkaError.NOT_CONTROLLER:
+                raise
+            return False
+        return True
+
+    await_true("topic %s is created" % topic.topic, created)
 
 
 def leaders(cluster, topic):
@@ -104,7 +131,7 @@ def throttle(cluster, topic, rate, leaders, followers):
 
 def move_throttled(cluster):
     topic = NewTopic("slow", 1, replica_assignment=[[1, 2]])
-    cluster.admin.create_topics([topic])["slow"].result(TIMEOUT_S)
+    create(cluster, topic)
     write(cluster.bootstrap, "slow")
     throttle(cluster, "slow", "1", "0:1,0:2", "0:3")
     plan = {"version": 1, "partitions": [{"topic": "slow", "partition": 0, "replicas": [1, 3]}]}
@@ -136,9 +163,10 @@ def move(cluster):
         node = json.loads(zookeeper.get("/brokers/topics/moved")[0])
     expect("the replicas", {"0": [3, 2]}, node["partitions"])
     expect("replicas on their way", ({}, {}), (node["adding_replicas"], node["removing_replicas"]))
-    partition = partitions(cluster, "moved")[0]
-    expect("replicas in the metadata", [3, 2], partition.replicas)
-    expect("in-sync replicas", [2, 3], sorted(partition.isrs))
+    await_true("replicas in the metadata",
+               lambda: partitions(cluster, "moved")[0].replicas == [3, 2])
+    await_true("the others are in sync",
+               lambda: sorted(partitions(cluster, "moved")[0].isrs) == [2, 3])
     expect("the folder it has left", [], list(cluster.data_dirs()[1].glob("moved-0")))
     expect("its records", list(range(RECORDS)), read(cluster.bootstrap, "moved"))
 
@@ -160,6 +188,70 @@ def prefer(cluster):
     await_true("leaders are where they were", lambda: leaders(cluster, "spread") == [1, 1, 2, 2, 3, 3])
 
 
+RACKS = {1: "a", 2: "b", 3: "a"}
+
+
+def racks(cluster):
+    topic = NewTopic("racked", PARTITIONS, 2)
+    create(cluster, topic)
+    for number, partition in partitions(cluster, "racked").items():
+        expect("racks of partition %d" % number, ["a", "b"],
+               sorted(RACKS[broker] for broker in partition.replicas))
+
+
+def leads(cluster, topic, number):
+    return partitions(cluster, topic)[0].leader == number
+
+
+def unclean(cluster):
+    topic = NewTopic("unclean", 1, replica_assignment=[[1, 2]],
+                     config={"min.insync.replicas": "1"})
+    create(cluster, topic)
+    cluster.brokers[2].stop()
+    write(cluster.bootstrap, "unclean")
+    cluster.brokers[1].stop()
+    cluster.brokers[2].start()
+    await_true("nobody leads", lambda: leads(cluster, "unclean", -1))
+    configure(cluster, ConfigResource.Type.TOPIC, "unclean",
+              {"unclean.leader.election.enable": "true"})
+    await_true("who has nothing leads", lambda: leads(cluster, "unclean", 2))
+    cluster.brokers[1].start()
+    await_true("both are in sync",
+               lambda: sorted(partitions(cluster, "unclean")[0].isrs) == [1, 2])
+    consumer = ck.Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader"})
+    expect("offsets after the loss", (0, 0),
+           consumer.get_watermark_offsets(ck.TopicPartition("unclean", 0), TIMEOUT_S))
+    consumer.close()
+
+
+def in_sync(cluster, topic):
+    return all(len(p.isrs) == COUNT for p in partitions(cluster, topic).values())
+
+
+def fail_log_dir(cluster):
+    """Broker 3 gets a second log directory, which is then taken away."""
+    broker = cluster.brokers[3]
+    folder = broker.data_dir.with_name("second")
+    broker.stop()
+    broker.overrides["log.dirs"] = "%s,%s" % (broker.data_dir, folder)
+    broker.start()
+    topic = NewTopic("disk", 1, replica_assignment=[[3, 1, 2]])
+    create(cluster, topic)
+    await_true("all replicas are in sync",
+               lambda: in_sync(cluster, "disk") and in_sync(cluster, "spread"))
+    expect("the new partition lies where the fewest are", True, (folder / "disk-0").exists())
+    folder.rename(folder.with_name("broken"))
+    await_true("another leads, and the replica is out of sync",
+               lambda: not leads(cluster, "disk", 3)
+               and sorted(partitions(cluster, "disk")[0].isrs) == [1, 2])
+    expect("replicas in the other directory are in sync", True, in_sync(cluster, "spread"))
+    write(cluster.bootstrap, "disk")
+    broker.kill()  # a clean stop it is not, with a directory that cannot be closed
+    folder.with_name("broken").rename(folder)
+    broker.start()
+    await_true("it has come back", lambda: in_sync(cluster, "disk"))
+
+
 def create_by_use(cluster):
     number = next(n for n in cluster.brokers if n != cluster.controller())
     admin = AdminClient({"bootstrap.servers": cluster.brokers[number].bootstrap,
@@ -177,11 +269,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("work_dir", type=pathlib.Path)
     with Cluster(brokers.binary(), parser.parse_args().work_dir) as cluster:
-        for broker in cluster.brokers.values():
+        for number, broker in cluster.brokers.items():
             broker.overrides.update({"auto.create.topics.enable": "true",
-                                     "auto.leader.rebalance.enable": "false"})
+                                     "auto.leader.rebalance.enable": "false",
+                                     "replica.high.watermark.checkpoint.interval.ms": "500",
+                                     "broker.rack": RACKS[number]})
         cluster.start()
-        for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, create_by_use):
+        for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, racks, unclean,
+                         fail_log_dir, create_by_use):
             print(scenario.__name__, flush=True)
             scenario(cluster)
         cluster.stop()

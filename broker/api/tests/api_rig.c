@@ -61,6 +61,7 @@ static void replicas_open(struct api_rig *rig)
         .checkpoint_ms = INT64_MAX,
         .log_start_checkpoint_ms = INT64_MAX,
         .high_watermark_checkpoint_ms = INT64_MAX,
+        .fetch = {.threads = 1, .backoff_ms = 10, .socket_timeout_ms = 10000, .receive_buffer_bytes = -1},
         .throttle = {11, 1, 11, 1},
         .inter_broker_listener = "PLAINTEXT",
         .dir_failed = directory_failed,

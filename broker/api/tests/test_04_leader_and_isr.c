@@ -2,6 +2,11 @@
 //
 // LeaderAndIsr, StopReplica and UpdateMetadata in every version, as another broker's controller sends them: what is
 // taken, what is refused, and what clients see of it afterwards.
+#include <dirent.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/tests/cmocka_all.h"
@@ -101,6 +106,49 @@ static void test_refused_as_a_whole(void **state)
     api_rig_close(&rig);
 }
 
+static bool thread_exists(const char *name)
+{
+    bool found = false;
+    DIR *d = opendir("/proc/self/task");
+    assert_non_null(d);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        char path[300], comm[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+        FILE *f = fopen(path, "re");
+        if (f != NULL) { // it may have ended meanwhile
+            found = found || (fgets(comm, sizeof comm, f) != NULL && strncmp(comm, name, strlen(name)) == 0);
+            fclose(f);
+        }
+    }
+    closedir(d);
+    return found;
+}
+
+// A replica is to follow, and there is no descriptor left for the threads that copy: they are started later.
+static void test_copied_when_there_are_descriptors(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    struct rlimit limit, none;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    assert_int_equal(leader_code(&rig, fd, 7, leader_request(&rig, 7, "t", 0, 0)), KAFKA_ERROR_NONE);
+    struct leader_and_isr_request *in = leader_request(&rig, 7, "t", 0, 1);
+    in->topic_states->partition_states->leader = 2;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int16_t code = leader_code(&rig, fd, 7, in);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(code, KAFKA_ERROR_NONE);
+    while (!thread_exists("fetch-0")) {
+        sched_yield();
+    }
+    close(fd);
+    api_rig_close(&rig);
+}
+
 // ---- StopReplica ----
 
 static struct stop_replica_request *stop_request(struct api_rig *rig, int16_t version, const char *topic)
@@ -137,6 +185,32 @@ static struct stop_replica_request *stop_request(struct api_rig *rig, int16_t ve
         in->topic_states->partition_states->delete_partition = true;
     }
     return in;
+}
+
+// What is said twice, and what an older leader epoch would say.
+static void test_old_news(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    assert_int_equal(leader_code(&rig, fd, 7, leader_request(&rig, 7, "t", 0, 3)), KAFKA_ERROR_NONE);
+    for (int32_t epoch = 2; epoch <= 3; epoch++) {
+        struct leader_and_isr_request *in = leader_request(&rig, 7, "t", 0, epoch);
+        assert_int_equal(leader_code(&rig, fd, 7, in), KAFKA_ERROR_STALE_CONTROLLER_EPOCH);
+    }
+    static const struct {
+        int32_t leader_epoch;
+        int16_t code;
+    } stops[] = {{2, KAFKA_ERROR_FENCED_LEADER_EPOCH}, {3, KAFKA_ERROR_NONE}, {-1, KAFKA_ERROR_NONE}};
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+        struct stop_replica_request *in = stop_request(&rig, 4, "t");
+        in->topic_states[0].partition_states[0].leader_epoch = stops[i].leader_epoch;
+        const struct stop_replica_response *out = rig_call(&rig, fd, 5, 4, in);
+        assert_int_equal(out->partition_errors[0].error_code, stops[i].code);
+    }
+    close(fd);
+    api_rig_close(&rig);
 }
 
 static void test_stop_in_every_version(void **state)
@@ -241,6 +315,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leader_in_every_version),
         cmocka_unit_test(test_refused_as_a_whole),
+        cmocka_unit_test(test_copied_when_there_are_descriptors),
+        cmocka_unit_test(test_old_news),
         cmocka_unit_test(test_stop_in_every_version),
         cmocka_unit_test(test_metadata_in_every_version),
     };

@@ -6,6 +6,8 @@
 #include "base/tests/cmocka_all.h"
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 struct fixture {
     struct loop *loop;
@@ -163,6 +165,26 @@ static void test_load(void **state)
     loop_free(NULL);
 }
 
+// Nor does the process end.
+static void test_no_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit limit, none;
+    struct loop *l = NULL;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    for (rlim_t more = 0; more < 6; more++) { // for an eventfd, for an epoll, for a socket, ...
+        int lowest = dup(0);
+        assert_true(lowest >= 0);
+        close(lowest);
+        none.rlim_cur = (rlim_t)lowest + more;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        enum err err = loop_new("none", os_real(), &l);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_int_equal(err, ERR_NO_MEMORY);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_stop_runs_what_was_posted),
         cmocka_unit_test(test_timer),
         cmocka_unit_test(test_load),
+        cmocka_unit_test(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

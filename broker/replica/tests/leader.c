@@ -75,6 +75,9 @@ static void partition_answer(struct leader *l, const struct fetch_request_fetch_
                (in->last_fetched_epoch > l->old_epoch || in->fetch_offset > l->split)) {
         out->diverging_epoch.epoch = l->old_epoch;
         out->diverging_epoch.end_offset = l->split;
+    } else if (l->insists && in->fetch_offset == l->end) {
+        out->diverging_epoch.epoch = l->new_epoch;
+        out->diverging_epoch.end_offset = l->end;
     } else if (in->fetch_offset < l->end) {
         out->records.len = l->large != NULL ? l->large_len : scene_batch(batch, 1);
         batch = l->large != NULL ? l->large : batch;
@@ -88,8 +91,8 @@ static void partition_answer(struct leader *l, const struct fetch_request_fetch_
 static void poll_wait(struct leader *l, int64_t offset, int32_t wait_ms)
 {
     int64_t deadline_us = os_mono_us(os_real()) + wait_ms * 1000;
-    while (offset == l->end && l->refuse_request == 0 && l->refuse_partition == 0 && !l->hang_up && !l->babble &&
-           !l->stopping && os_mono_us(os_real()) < deadline_us) {
+    while (offset == l->end && !l->insists && l->refuse_request == 0 && l->refuse_partition == 0 && !l->hang_up &&
+           !l->babble && !l->stopping && os_mono_us(os_real()) < deadline_us) {
         mutex_unlock(&l->mu);
         nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
         mutex_lock(&l->mu);

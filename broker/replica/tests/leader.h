@@ -23,6 +23,7 @@ struct leader {
     int64_t start, end, high_watermark;
     int32_t old_epoch, new_epoch;
     int64_t split;
+    bool insists;   // that a follower at its end has diverged
     uint8_t *large; // the batch at offset 0 instead, when not NULL
     size_t large_len;
     // What it does once.

@@ -291,6 +291,29 @@ static void test_a_batch_beyond_all_limits(void **state)
     free(r.leader.large);
 }
 
+// A leader that calls divergent what its own log has: cuts that change nothing are no reason to ask without a rest.
+static void test_a_leader_that_insists(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r);
+    leader_grow(&r.leader, 4);
+    rig_follow(&r, 7);
+    await_end(&r, 7, 4);
+    mutex_lock(&r.leader.mu);
+    r.leader.insists = true;
+    mutex_unlock(&r.leader.mu);
+    await_more(&r, &r.leader.fetches, leader_count(&r, &r.leader.fetches) + 3);
+    assert_in_range(leader_count(&r, &r.leader.full_fetches), 2,
+                    INT32_MAX); // with nothing to ask for, the session ends
+    mutex_lock(&r.leader.mu);
+    r.leader.insists = false;
+    mutex_unlock(&r.leader.mu);
+    leader_grow(&r.leader, 5);
+    await_end(&r, 7, 5);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_the_leader_moves),
         cmocka_unit_test(test_throttled),
         cmocka_unit_test(test_a_batch_beyond_all_limits),
+        cmocka_unit_test(test_a_leader_that_insists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
