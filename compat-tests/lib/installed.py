@@ -14,11 +14,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 COMPAT_TESTS = pathlib.Path(__file__).resolve().parent.parent
 ROOT = COMPAT_TESTS.parent
 INSTALL_TIMEOUT_S = 900
 BUILD_TIMEOUT_S = 3600  # of what is compiled from many sources: two minutes of a processor that is often not free
+# A download that fails is tried again after these pauses: a registry's bad minute is not the broker's fault.
+RETRY_PAUSES_S = (5, 30)
 
 
 class Failure(Exception):
@@ -134,15 +137,29 @@ def need(*commands):
 
 
 def install(command, timeout_s=INSTALL_TIMEOUT_S, **options):
+    """Runs what may be run again: an installer. Failure with its output when it fails every time."""
     command = [str(part) for part in command]
+    for pause_s in (*RETRY_PAUSES_S, None):
+        problem = run_installer(command, timeout_s, options)
+        if problem is None:
+            return
+        if pause_s is None:
+            raise Failure(problem)
+        print("%s\ntrying again in %d s" % (problem, pause_s), flush=True)
+        time.sleep(pause_s)
+
+
+def run_installer(command, timeout_s, options):
+    """None, or what went wrong."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=timeout_s,
                               check=False, **options)
     except subprocess.TimeoutExpired:
-        raise Failure("not done after %d s: %s" % (timeout_s, " ".join(command))) from None
+        return "not done after %d s: %s" % (timeout_s, " ".join(command))
     if done.returncode != 0:
-        raise Failure("exit code %d: %s\n%s" % (done.returncode, " ".join(command), done.stdout))
+        return "exit code %d: %s\n%s" % (done.returncode, " ".join(command), done.stdout)
+    return None
 
 
 def cache_folder():
