@@ -12,7 +12,7 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1
 
 .PHONY: help build run cluster test check lint fmt tidy asan asan-unit tsan tsan-unit fuzz compat compat-fast chaos demo \
-    bench clean
+    bench guard clean
 
 help:
 	@echo 'make run      build and start a broker on 127.0.0.1:9092, data in ./ottla-data'
@@ -29,6 +29,7 @@ help:
 	@echo 'make compat-fast   the real clients of make test against a running broker'
 	@echo 'make chaos    CHAOS_FAULTS (200) random faults on three brokers, by CHAOS_SEED; nothing may be lost'
 	@echo 'make bench    beside Apache Kafka: CPU, latency, memory, start; 15 minutes, QUICK=1 3 minutes, CASE=name one'
+	@echo 'make guard    instructions per request, beside those that were recorded'
 	@echo 'make tidy     the advice of clang-tidy'
 	@echo 'make fmt      format all sources'
 	@echo 'make clean    remove what was built'
@@ -61,6 +62,7 @@ lint:
 	@python3 -B tools/tests/test_install_deps.py --quiet
 	@python3 -B compat-tests/cluster/test_checker.py --quiet
 	@python3 -B compat-tests/librdkafka/test_runner.py --quiet
+	@python3 -B bench/test_guard.py --quiet
 
 asan-unit:
 	@tools/install-deps check
@@ -115,6 +117,7 @@ test:
 	@$(MAKE) check
 	@$(MAKE) asan-unit
 	@$(MAKE) tsan-unit
+	@$(MAKE) guard
 	@$(MAKE) compat-fast
 	@echo 'make test: all passed'
 
@@ -129,6 +132,13 @@ bench: build
 	@tools/configure build -DOTTLA_TESTS=OFF -DOTTLA_WERROR=OFF
 	@cmake --build build --parallel $(JOBS) --target bench-bare bench-load bench-rdkafka
 	@bench/run $(if $(QUICK),--quick) $(if $(RECORD),--record) $(CASE)
+
+# Instructions per request, counted by callgrind, beside those of bench/instructions.json. RECORD=1: into that file.
+# Without valgrind it says so and passes.
+guard: build
+	@tools/install-deps guard || true
+	@cmake --build build --parallel $(JOBS) --target bench-load
+	@bench/guard $(if $(RECORD),--record)
 
 tidy: check
 	@tools/install-deps tidy
