@@ -146,22 +146,62 @@ static INLINE bool cursor_more(struct cursor *c, bool whole)
     return LIKELY(c->next < c->end) || (!whole && cursor_refill(c));
 }
 
-// An unsigned varint of at most `bytes_max` bytes, the last of which holds at most `last_max`.
-static INLINE uint64_t cursor_uvarint(struct cursor *c, bool whole, int bytes_max, uint8_t last_max)
+// An unsigned varint of at most `bytes_max` bytes, the last of which holds at most `last_max`, at p. Returns its bytes;
+// 0: it is none, or not whole.
+static __attribute__((noinline)) int uvarint_read(const uint8_t *p, size_t len, int bytes_max, uint8_t last_max,
+                                                  uint64_t *value)
 {
-    uint64_t value = 0;
-    for (int i = 0; i < bytes_max && cursor_more(c, whole); i++) {
-        uint8_t byte = *c->next++;
-        value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (LIKELY(byte < 0x80)) {
-            if (UNLIKELY(i == bytes_max - 1 && byte > last_max)) {
-                break;
-            }
-            return value;
+    *value = 0;
+    for (int i = 0; i < bytes_max && (size_t)i < len; i++) {
+        *value |= (uint64_t)(p[i] & 0x7f) << (7 * i);
+        if (p[i] < 0x80) {
+            return i == bytes_max - 1 && p[i] > last_max ? 0 : i + 1;
         }
     }
-    cursor_fail(c);
     return 0;
+}
+
+// The same in a record that may lie in several pieces.
+static __attribute__((noinline)) uint64_t cursor_uvarint_split(struct cursor *c, int bytes_max, uint8_t last_max)
+{
+    uint8_t bytes[VARINT64_BYTES_MAX];
+    int n = 0;
+    do {
+        if (!cursor_more(c, false)) {
+            return 0;
+        }
+        bytes[n++] = *c->next++;
+    } while (n < bytes_max && bytes[n - 1] >= 0x80);
+    uint64_t value;
+    if (uvarint_read(bytes, (size_t)n, bytes_max, last_max, &value) == 0) {
+        cursor_fail(c);
+        return 0;
+    }
+    return value;
+}
+
+static INLINE uint64_t cursor_uvarint(struct cursor *c, bool whole, int bytes_max, uint8_t last_max)
+{
+    // Nearly all have one or two bytes.
+    size_t len = (size_t)(c->end - c->next);
+    if (LIKELY(len >= 1 && c->next[0] < 0x80)) {
+        return *c->next++;
+    }
+    if (LIKELY(len >= 2 && c->next[1] < 0x80)) {
+        c->next += 2;
+        return (uint64_t)(c->next[-2] & 0x7f) | (uint64_t)c->next[-1] << 7;
+    }
+    if (!whole) {
+        return cursor_uvarint_split(c, bytes_max, last_max);
+    }
+    uint64_t value;
+    int n = uvarint_read(c->next, len, bytes_max, last_max, &value);
+    c->next += n;
+    if (UNLIKELY(n == 0)) {
+        cursor_fail(c);
+        return 0;
+    }
+    return value;
 }
 
 static INLINE int32_t cursor_varint(struct cursor *c, bool whole)
