@@ -33,6 +33,7 @@ WRITE_PAUSE_S = 0.01
 TIMEOUT_S = 60
 READ_TIMEOUT_S = 120
 MESSAGE_TIMEOUT_S = 120
+METADATA_REFRESH_MS = 250  # librdkafka asks once when a leader is gone, then only at this interval
 LOG_LEVEL_CRITICAL = 2
 LOG_LEVEL_DEBUG = 7
 PADDING = b"." * 100
@@ -67,7 +68,8 @@ class Client:
         self.errors = []
         self.settings = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500,
                          "socket.timeout.ms": 10000, "log_level": LOG_LEVEL_CRITICAL,
-                         "topic.metadata.refresh.interval.ms": 2000, "error_cb": self.on_error,
+                         "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+                         "error_cb": self.on_error,
                          **settings}
         if os.environ.get("CHAOS_DEBUG"):
             self.settings.update({"debug": os.environ["CHAOS_DEBUG"], "log_level": LOG_LEVEL_DEBUG})
@@ -228,6 +230,12 @@ class Load:
         for client in self.clients():
             if not client.thread.is_alive():
                 raise Mismatch("\n".join(client.errors))
+
+    def check_writers(self):
+        """No record has failed so far."""
+        errors = [text for writer in self.writers for text in writer.errors]
+        if errors:
+            raise Mismatch("\n".join(errors))
 
     def await_service(self, moment):
         await_true("all partitions are written to", lambda: self.serves_since(moment), TIMEOUT_S)

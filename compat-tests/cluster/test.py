@@ -14,7 +14,7 @@ import time
 
 import brokers
 import checker
-from cluster import Cluster
+from cluster import SESSION_MS, Cluster
 from load import PARTITIONS, Load
 from records import Mismatch
 
@@ -34,8 +34,8 @@ def kill(cluster, load, what, number):
     gap_s = load.longest_gap_s()
     cluster.brokers[number].start()
     cluster.await_full()
-    print("kill -9 of %s, broker %d: no acknowledgement for %.1f s" % (what, number, gap_s),
-          flush=True)
+    print("kill -9 of %s, broker %d: no acknowledgement for %.1f s; its session: %.1f s"
+          % (what, number, gap_s, SESSION_MS / 1000), flush=True)
 
 
 def restart(cluster, load, number):
@@ -43,9 +43,11 @@ def restart(cluster, load, number):
     cluster.brokers[number].stop()
     load.await_service(time.monotonic())
     gap_s = load.longest_gap_s()
+    load.check_writers()
     cluster.brokers[number].start()
     cluster.await_full()
-    print("SIGTERM of broker %d: no acknowledgement for %.1f s" % (number, gap_s), flush=True)
+    print("SIGTERM of broker %d: no acknowledgement for %.1f s, and no failed record so far"
+          % (number, gap_s), flush=True)
 
 
 def run(cluster):
