@@ -8,9 +8,19 @@
 #include "base/assert.h"
 #include "protocol/protocol.h"
 
+#define UNTOLD_FIRST_MS 20 // then doubled, up to the back-off
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 void follower_begin(struct follower *f, int32_t leader_epoch, int64_t backoff_ms)
 {
-    *f = (struct follower){.phase = FOLLOWER_FETCHING, .leader_epoch = leader_epoch, .backoff_ms = backoff_ms};
+    *f = (struct follower){.phase = FOLLOWER_FETCHING,
+                           .leader_epoch = leader_epoch,
+                           .backoff_ms = backoff_ms,
+                           .untold_ms = least(UNTOLD_FIRST_MS, backoff_ms)};
 }
 
 bool follower_is_ready(const struct follower *f, enum follower_phase phase, int64_t now_ms)
@@ -28,6 +38,14 @@ void follower_fail(struct follower *f)
     f->phase = FOLLOWER_FAILED;
 }
 
+// The controller tells all replicas at once: who hears it first as a follower asks a leader that does not lead yet.
+// With the whole back-off acks=all would wait for that as well.
+static bool leader_is_untold(int16_t error_code)
+{
+    return error_code == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER || error_code == KAFKA_ERROR_UNKNOWN_LEADER_EPOCH ||
+           error_code == KAFKA_ERROR_UNKNOWN_TOPIC_ID || error_code == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
 // True: the answer is an error, which is dealt with.
 static bool refused(struct follower *f, int16_t error_code, int64_t now_ms)
 {
@@ -36,6 +54,9 @@ static bool refused(struct follower *f, int16_t error_code, int64_t now_ms)
     }
     if (error_code == KAFKA_ERROR_FENCED_LEADER_EPOCH) {
         follower_fail(f); // the controller has named a newer leader epoch, which is on its way here
+    } else if (leader_is_untold(error_code)) {
+        f->ready_ms = now_ms + f->untold_ms;
+        f->untold_ms = least(2 * f->untold_ms, f->backoff_ms);
     } else {
         follower_delay(f, now_ms);
     }
@@ -76,11 +97,6 @@ enum follower_action follower_told_offset(struct follower *f, int16_t error_code
     }
     follower_delay(f, now_ms); // it fits again; should the next fetch say otherwise, there is no hurry
     return FOLLOWER_GOES_ON;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 int64_t follower_cut_offset(struct epoch_end leaders, struct epoch_end own, int64_t end_offset, int64_t high_watermark)

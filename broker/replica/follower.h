@@ -27,6 +27,7 @@ struct follower {
     int32_t leader_epoch;
     int64_t ready_ms; // nothing is asked before; monotonic
     int64_t backoff_ms;
+    int64_t untold_ms; // how long the next wait is for a leader that the controller has not spoken to yet
 };
 
 enum follower_action {

@@ -81,12 +81,35 @@ static void test_offsets_refused(void **state)
     assert_int_equal(follower_told_offset(&f, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER, -1, 100, NOW, &offset),
                      FOLLOWER_GOES_ON);
     assert_int_equal(f.phase, FOLLOWER_ASKS_END);
-    assert_false(follower_is_ready(&f, FOLLOWER_ASKS_END, NOW + BACKOFF - 1));
+    assert_false(follower_is_ready(&f, FOLLOWER_ASKS_END, NOW));
     assert_int_equal(follower_told_offset(&f, KAFKA_ERROR_FENCED_LEADER_EPOCH, -1, 100, NOW, &offset),
                      FOLLOWER_GOES_ON);
     assert_int_equal(f.phase, FOLLOWER_FAILED);
     follower_begin(&f, 4, BACKOFF);
     assert_true(follower_is_ready(&f, FOLLOWER_FETCHING, 0));
+}
+
+// Soon at first, then as rarely as after any other error; a new epoch is a new beginning.
+static void test_leader_that_is_not_told_yet(void **state)
+{
+    (void)state;
+    struct follower f;
+    for (int32_t epoch = 3; epoch < 5; epoch++) {
+        int64_t now = NOW;
+        follower_begin(&f, epoch, BACKOFF);
+        for (int64_t delay = 20; delay < 2 * BACKOFF; delay *= 2) {
+            int64_t ready = now + (delay < BACKOFF ? delay : BACKOFF);
+            assert_int_equal(follower_fetched(&f, KAFKA_ERROR_UNKNOWN_LEADER_EPOCH, false, now), FOLLOWER_GOES_ON);
+            assert_false(follower_is_ready(&f, FOLLOWER_FETCHING, ready - 1));
+            assert_true(follower_is_ready(&f, FOLLOWER_FETCHING, ready));
+            now = ready;
+        }
+        follower_fetched(&f, KAFKA_ERROR_KAFKA_STORAGE_ERROR, false, now);
+        assert_false(follower_is_ready(&f, FOLLOWER_FETCHING, now + BACKOFF - 1));
+    }
+    follower_begin(&f, 5, 3);
+    follower_fetched(&f, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER, false, NOW);
+    assert_true(follower_is_ready(&f, FOLLOWER_FETCHING, NOW + 3));
 }
 
 static void test_cut_offset(void **state)
@@ -111,9 +134,8 @@ static void test_cut_offset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fetch_answers),
-        cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_offsets_refused),
+        cmocka_unit_test(test_fetch_answers),   cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_offsets_refused), cmocka_unit_test(test_leader_that_is_not_told_yet),
         cmocka_unit_test(test_cut_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
