@@ -81,8 +81,9 @@ class Life:
     def create_topic(self):
         self.agent.need("create-topic")
         created = self.topic + "-created"
+        configs = {"max.message.bytes": str(SMALL_MESSAGE_BYTES)}
         self.agent.tell("create-topic", topic=created, partitions=PARTITIONS, replicas=1,
-                        configs={"max.message.bytes": str(SMALL_MESSAGE_BYTES)})
+                        configs={} if "topic-configs" in self.agent.lacks else configs)
         await_true("topic %s is there" % created, lambda: self.has_topic(created, PARTITIONS))
 
     def list_topics(self):
@@ -102,6 +103,7 @@ class Life:
         raise Mismatch("%s was not refused" % verb)
 
     def refuse_topic(self, code, topic=None, replicas=1, **configs):
+        self.agent.need(*["topic-configs"] * len(configs))
         self.refuse(code, "create-topic", topic=topic or self.missing, partitions=1, replicas=replicas,
                     configs=configs)
 
@@ -111,12 +113,12 @@ class Life:
         self.make_topic(topic, 1)
         expect("error code of AlterConfigs", 0, wire.alter_topic_configs(
             self.bootstrap, topic, {"max.message.bytes": str(SMALL_MESSAGE_BYTES)}))
-        self.agent.need("produce-error")
         record = self.row.make()._replace(partition=0, key=b"large", value=b"x" * 5000, headers=[])
         self.refuse(MESSAGE_TOO_LARGE, "produce", topic=topic, codec="none", idempotent=False, acks="1",
                     records=[agent.to_json(record)])
 
     def refuse_offset(self):
+        self.agent.need("error-offset")
         self.refuse(OFFSET_OUT_OF_RANGE, "read", topic=self.topic, partition=0,
                     starts=[10_000_000], count=1)
 

@@ -46,10 +46,12 @@ class Row:
         if "empty" in lacks:
             key, value = key or None, value or None
         headers = [] if "headers" in lacks else record.headers
-        if "null-header" in lacks:
-            headers = [(name, content or b"") for name, content in headers]
+        if "repeated-header" in lacks:
+            headers = sorted(dict(headers).items())
         if "empty" in lacks:
             headers = [(name, content or None) for name, content in headers]
+        if "null-header" in lacks:
+            headers = [(name, content or b"") for name, content in headers]
         return record._replace(partition=record.partition % self.partitions, key=key, value=value,
                                headers=headers)
 

@@ -114,15 +114,21 @@ class Cache:
                 cwd=project, env=environment)
         return program
 
-    def node(self, name, project):
-        """A JavaScript program and, beside it, node_modules."""
+    def node(self, name, project, *more, options=(), then=()):
+        """A JavaScript program and, beside it, the files `more` and node_modules; `then` is a command run there."""
+        files = [*sorted(path for path in project.iterdir() if path.is_file()), *more]
+
         def make(folder):
             need("npm")
-            shutil.copytree(project, folder, dirs_exist_ok=True)
-            install(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=folder)
+            folder.mkdir()
+            for file in files:
+                shutil.copy(file, folder)
+            install(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", *options], cwd=folder)
+            if then:
+                install(then, cwd=folder)
 
         need("node")
-        return self.entry(name, sorted(path for path in project.iterdir() if path.is_file()), make)
+        return self.entry(name, files, make)
 
 
 def go_version(pattern, text):
