@@ -11,10 +11,7 @@ partition, what is committed) is asked over a bare socket, so that no client is 
 """
 
 import argparse
-import collections
-import json
 import os
-import pathlib
 import shlex
 import sys
 import time
@@ -24,7 +21,9 @@ import agent
 import records
 import wire
 from agents import Agent, Lacking
+from features import LIFE
 from records import CODECS, PARTITIONS, Mismatch, await_true, expect
+from report import Report
 from row import Row
 
 POLL_MS = 200
@@ -334,66 +333,57 @@ class Life:
         await_true("topic %s is gone" % self.shared, lambda: self.has_topic(self.shared, 0))
 
 
-Feature = collections.namedtuple("Feature", "name meaning check")
-
-
-def record_feature(tag, *traits):
+def record_check(tag, *traits):
     return lambda life: life.produced(tag, *traits)
 
 
-# In the order in which they are tried.
-FEATURES = [
-    Feature("create-topic", "a topic with partitions and a config is created", Life.create_topic),
-    Feature("list-topics", "it is listed, with leaders", Life.list_topics),
-    *[Feature("codec-" + codec, "records in batches of this codec, written and read",
-              record_feature("codec-" + codec, "codec-" + codec)) for codec in CODECS],
-    Feature("idempotent", "the idempotent producer", record_feature("idempotent", "idempotent")),
-    Feature("acks-1", "acks=1", record_feature("acks-1", "acks-1")),
-    Feature("acks-0", "acks=0: nothing is acknowledged, everything arrives", record_feature("acks-0", "acks-0")),
-    Feature("keys", "keys: text, binary, empty, null", record_feature("key")),
-    Feature("values", "values: text, binary, large, empty, null", record_feature("value")),
-    Feature("headers", "headers: repeated names, empty, null, not ASCII", record_feature("headers", "headers")),
-    Feature("timestamps", "timestamps that the producer has set", record_feature("timestamp_ms", "timestamp")),
-    Feature("seek", "reading goes on elsewhere, ahead and back", Life.seek),
-    Feature("offsets", "first and last offset of a partition", Life.offsets),
-    Feature("offset-at", "offset for a time", Life.offset_at),
-    Feature("group", "a group of one reads everything", Life.consume_group),
-    Feature("commit", "it commits", Life.commit),
-    Feature("rebalance", "a second member comes, both read", Life.rebalance),
-    Feature("list-groups", "the group is listed", Life.list_groups),
-    Feature("describe-group", "state and members of the group", Life.describe_group),
-    Feature("error-group-in-use", "a group with members is not deleted", Life.refuse_busy_group),
-    Feature("resume", "members leave, others take over, reading begins at the commits", Life.resume),
-    Feature("committed", "the group's offsets", Life.committed),
-    Feature("alter-offsets", "they are set", Life.alter_offsets),
-    Feature("delete-offsets", "one is deleted", Life.delete_offsets),
-    Feature("delete-group", "the group is deleted", Life.delete_group),
-    Feature("describe-cluster", "brokers and controller", Life.describe_cluster),
-    Feature("describe-config", "configs of a topic", Life.describe_config),
-    Feature("alter-config", "a config of a topic is changed", Life.alter_config),
-    Feature("create-partitions", "a topic gets more partitions", Life.create_partitions),
-    Feature("delete-records", "the first records of a partition are deleted", Life.delete_records),
-    Feature("error-topic-exists", "a topic that is there is not created",
-            lambda life: life.refuse_topic(TOPIC_EXISTS, life.topic)),
-    Feature("error-topic-name", "nor one with a name that is none",
-            lambda life: life.refuse_topic(INVALID_TOPIC, "no/name")),
-    Feature("error-replicas", "nor one with more replicas than brokers",
-            lambda life: life.refuse_topic(INVALID_REPLICATION, replicas=3)),
-    Feature("error-config", "nor one with a config that is none",
-            lambda life: life.refuse_topic(INVALID_CONFIG, **{"cleanup.policy": "nonsense"})),
-    Feature("error-unknown-topic", "a topic that is not there is not deleted",
-            lambda life: life.refuse(UNKNOWN_TOPIC, "delete-topic", topic=life.missing)),
-    Feature("error-unknown-group", "nor a group", Life.refuse_unknown_group),
-    Feature("error-too-large", "a record beyond max.message.bytes is refused", Life.refuse_large),
-    Feature("error-offset", "reading from beyond the end is refused", Life.refuse_offset),
-    Feature("delete-topic", "a topic is deleted", Life.delete_topic),
-]
+# How each feature is tried, in this order.
+CHECKS = {
+    "create-topic": Life.create_topic,
+    "list-topics": Life.list_topics,
+    **{"codec-" + codec: record_check("codec-" + codec, "codec-" + codec) for codec in CODECS},
+    "idempotent": record_check("idempotent", "idempotent"),
+    "acks-1": record_check("acks-1", "acks-1"),
+    "acks-0": record_check("acks-0", "acks-0"),
+    "keys": record_check("key"),
+    "values": record_check("value"),
+    "headers": record_check("headers", "headers"),
+    "timestamps": record_check("timestamp_ms", "timestamp"),
+    "seek": Life.seek,
+    "offsets": Life.offsets,
+    "offset-at": Life.offset_at,
+    "group": Life.consume_group,
+    "commit": Life.commit,
+    "rebalance": Life.rebalance,
+    "list-groups": Life.list_groups,
+    "describe-group": Life.describe_group,
+    "error-group-in-use": Life.refuse_busy_group,
+    "resume": Life.resume,
+    "committed": Life.committed,
+    "alter-offsets": Life.alter_offsets,
+    "delete-offsets": Life.delete_offsets,
+    "delete-group": Life.delete_group,
+    "describe-cluster": Life.describe_cluster,
+    "describe-config": Life.describe_config,
+    "alter-config": Life.alter_config,
+    "create-partitions": Life.create_partitions,
+    "delete-records": Life.delete_records,
+    "error-topic-exists": lambda life: life.refuse_topic(TOPIC_EXISTS, life.topic),
+    "error-topic-name": lambda life: life.refuse_topic(INVALID_TOPIC, "no/name"),
+    "error-replicas": lambda life: life.refuse_topic(INVALID_REPLICATION, replicas=3),
+    "error-config": lambda life: life.refuse_topic(INVALID_CONFIG, **{"cleanup.policy": "nonsense"}),
+    "error-unknown-topic": lambda life: life.refuse(UNKNOWN_TOPIC, "delete-topic", topic=life.missing),
+    "error-unknown-group": Life.refuse_unknown_group,
+    "error-too-large": Life.refuse_large,
+    "error-offset": Life.refuse_offset,
+    "delete-topic": Life.delete_topic,
+}
 
 
-def try_feature(life, feature):
+def try_feature(life, check):
     """(state, detail)"""
     try:
-        feature.check(life)
+        check(life)
         return "ok", ""
     except Lacking as lacking:
         return "n/a", str(lacking)
@@ -401,24 +391,12 @@ def try_feature(life, feature):
         return "fails", " ".join(str(problem).split())
 
 
-def live(life):
-    """{feature: (state, detail)}, printed as they come."""
+def live(life, report):
+    """Every feature, in turn."""
     life.prepare()
     life.write_and_read()
-    found = {}
-    for feature in FEATURES:
-        state, detail = found[feature.name] = try_feature(life, feature)
-        print("%s\t%s\t%s" % (feature.name, state, detail), flush=True)
-    return found
-
-
-def leave_results(name, client, found):
-    folder = os.environ.get("COMPAT_RESULTS")
-    if folder:
-        result = {"client": client,
-                  "features": {feature: {"state": state, "detail": detail}
-                               for feature, (state, detail) in found.items()}}
-        (pathlib.Path(folder) / (name + ".json")).write_text(json.dumps(result, indent=1))
+    for feature, check in CHECKS.items():
+        report.tell(feature, *try_feature(life, check))
 
 
 def main():
@@ -430,12 +408,12 @@ def main():
     options = parser.parse_args()
     os.environ["AGENT_SCRATCH"] = options.scratch
     life = Life(options.agent, options.bootstrap)
+    report = Report(options.name, life.agent.client, LIFE)
     try:
-        found = live(life)
+        live(life, report)
     finally:
         life.close()
-    leave_results(options.name, life.agent.client, found)
-    return 1 if any(state == "fails" for state, _ in found.values()) else 0
+    return report.close()
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ class Row:
     def write(self):
         """Every codec, with and without idempotence, and without acknowledgement."""
         for settings in records.passes():
+            if "idempotent" in self.agent.lacks:
+                settings = settings._replace(idempotent=False)
             tags = ["codec-" + settings.codec, "acks-" + settings.acks]
             tags += ["idempotent"] if settings.idempotent else []
             if any(tag in self.agent.lacks for tag in tags):
@@ -83,7 +85,7 @@ class Row:
     def read_all(self):
         for partition, written in self.written.items():
             if not written:
-                raise Mismatch("nothing was written: %s" % next(iter(self.problems.values())))
+                raise Mismatch("nothing was written: %s" % next(iter(self.problems.values()), ""))
             answer = self.agent.tell("read", topic=self.life.topic, partition=partition, starts=[0],
                                      count=len(written))
             self.read[partition] = found = [(one["offset"], agent.from_json(one))

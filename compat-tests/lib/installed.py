@@ -22,6 +22,7 @@ INSTALL_TIMEOUT_S = 900
 BUILD_TIMEOUT_S = 3600  # of what is compiled from many sources: two minutes of a processor that is often not free
 # A download that fails is tried again after these pauses: a registry's bad minute is not the broker's fault.
 RETRY_PAUSES_S = (5, 30)
+MIN_CARGO = (1, 85)  # for crates of the edition 2024
 
 
 class Failure(Exception):
@@ -104,15 +105,26 @@ class Cache:
         environment = dict(os.environ, GOTOOLCHAIN="local", CGO_ENABLED="0")
         found = subprocess.run(["go", "version"], env=environment, capture_output=True, text=True,
                                check=True).stdout
-        version = go_version(r"go(\d+)\.(\d+)", found)
+        version = version_of(r"go(\d+)\.(\d+)", found)
         modules = "go.mod"
-        if version < go_version(r"(?m)^go (\d+)\.(\d+)", (project / modules).read_text()):
+        if version < version_of(r"(?m)^go (\d+)\.(\d+)", (project / modules).read_text()):
             modules = "go-1.19.mod"
             if not (project / modules).exists():
                 raise Skipped("this client needs a newer Go than " + found.split()[2])
         install(["go", "build", "-buildvcs=false", "-modfile=" + modules, "-o", program, "."],
                 cwd=project, env=environment)
         return program
+
+    def cargo(self, name, project):
+        """A Rust program, in the versions of its Cargo.lock."""
+        need("cargo", "cc")
+        found = subprocess.run(["cargo", "--version"], capture_output=True, text=True, check=True).stdout
+        if version_of(r"cargo (\d+)\.(\d+)", found) < MIN_CARGO:
+            raise Skipped("this client needs a newer Rust than that of " + found.strip())
+        target = self.folder / name
+        install(["cargo", "build", "--quiet", "--locked", "--manifest-path", project / "Cargo.toml",
+                 "--target-dir", target], timeout_s=BUILD_TIMEOUT_S)
+        return target / "debug" / (project.name + "-agent")
 
     def node(self, name, project, *more, options=(), then=()):
         """A JavaScript program and, beside it, the files `more` and node_modules; `then` is a command run there."""
@@ -125,13 +137,13 @@ class Cache:
                 shutil.copy(file, folder)
             install(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", *options], cwd=folder)
             if then:
-                install(then, cwd=folder)
+                install(then, cwd=folder, timeout_s=BUILD_TIMEOUT_S)
 
         need("node")
         return self.entry(name, files, make)
 
 
-def go_version(pattern, text):
+def version_of(pattern, text):
     return tuple(int(number) for number in re.search(pattern, text).groups())
 
 
