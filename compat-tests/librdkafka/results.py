@@ -4,8 +4,9 @@
 results.json: {"suite", "version" of librdkafka, "kafka" its version, "date", "control", "entries", "good"}. `control`
 lists the entries that passed against a dead port, or is null when that was not tried. An entry has "name", "scenario",
 "state", "seconds", "first_failing_line", "kafka_state", "reason", "subtests" (those that passed, where only parts are
-run) and "good". States: PASSED; FAILED; SKIPPED by the test itself; PARTLY: its parts that do not need what is pending
-pass; PENDING: nothing of it is run.
+run), "starved" and "good". States: PASSED; FAILED; SKIPPED by the test itself; PARTLY: its parts that do not need what is
+pending pass; PENDING: nothing of it is run. "starved" is the part of its time in which the machine had too few
+processors for all that wanted to run: what fails with 0.9 there, and never with 0.1, asks for a quicker machine.
 """
 
 import datetime
@@ -15,6 +16,7 @@ import plan
 import runner
 
 NAME_WIDTH = 46
+STARVED = 0.5  # from then on the table tells it
 
 
 def collect(entries, outcomes, pending, control, version):
@@ -43,6 +45,7 @@ def row(entry, outcomes, pending):
         "kafka_state": entry.kafka_state,
         "reason": pending.reason if pending else "",
         "subtests": [name for one in outcomes for name in one.subtests] if pending else [],
+        "starved": round(max((one.starved for one in outcomes), default=0.0), 2),
         "good": state != "FAILED" and (state in ("PASSED", entry.kafka_state) or pending is not None),
     }
 
@@ -71,6 +74,8 @@ def table(found):
                                               "Kafka", "seconds", "")]
     for one in found["entries"]:
         said = one["first_failing_line"] or (one["reason"] and "needs " + one["reason"])
+        if one["state"] == "FAILED" and one["starved"] > STARVED:
+            said += " (processors were short %d %% of its time)" % (100 * one["starved"])
         lines.append("%-*s %-13s %-8s %-8s %7.1f  %s%s" % (
             NAME_WIDTH, one["name"], one["scenario"], one["state"], one["kafka_state"], one["seconds"],
             "" if one["good"] else "<-- ", said))

@@ -20,6 +20,7 @@ KAFKA_VERSION = "3.9.1"
 # Beside what Apache Kafka took; each test has a limit of its own, which comes earlier.
 MORE_TIME_S = 180
 TIME_FACTOR = 3
+PRESSURE = pathlib.Path("/proc/pressure/cpu")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 PASSED = re.compile(r"=+ Test (\S+) PASSED =+")
 SUMMARY = re.compile(r"^\| *(\S+) +\| +(PASSED|FAILED|SKIPPED|RUNNING) +\| +([\d.]+)s +\|(.*)$")
@@ -35,6 +36,7 @@ class Outcome:
     seconds: float
     line: str = ""
     subtests: tuple = ()
+    starved: float = 0.0  # the part of its time in which something on this machine was kept waiting for a processor
 
 
 class Harness:
@@ -50,7 +52,7 @@ class Harness:
         """{entry's name: Outcome} of one process; its output stays in <work_dir>/<scenario>/<run>/output.log."""
         folder = self.prepare(run, bootstrap)
         timeout_s = timeout_s or run.kafka_seconds * TIME_FACTOR + MORE_TIME_S
-        before = time.monotonic()
+        before, waited_before = time.monotonic(), waited_for_processors_s()
         with open(folder / "output.log", "wb") as output:
             child = subprocess.Popen([self.suite / "test-runner", "-L", "-K", "-p1"], cwd=folder, stdout=output,
                                      stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
@@ -64,7 +66,11 @@ class Harness:
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
         text = (folder / "output.log").read_text(errors="replace")
-        return judge(run, text, code, time.monotonic() - before)
+        seconds = time.monotonic() - before
+        outcomes = judge(run, text, code, seconds)
+        for outcome in outcomes.values():
+            outcome.starved = (waited_for_processors_s() - waited_before) / seconds
+        return outcomes
 
     def prepare(self, run, bootstrap):
         """The folder the process works in, with the files that tests expect around them."""
@@ -91,6 +97,13 @@ class Harness:
             environment["LD_PRELOAD"] = str(self.clamp)
         environment.update(run.part)
         return environment
+
+
+def waited_for_processors_s():
+    """Since the machine was started, how long at least one task was ready to run and had no processor; 0 where the
+    kernel does not say."""
+    found = re.search(r"^some .*total=(\d+)", PRESSURE.read_text(), re.M) if PRESSURE.exists() else None
+    return int(found.group(1)) / 1e6 if found else 0.0
 
 
 def judge(run, text, code, seconds):
