@@ -4,9 +4,11 @@
 results.json: {"suite", "version" of librdkafka, "kafka" its version, "date", "control", "entries", "good"}. `control`
 lists the entries that passed against a dead port, or is null when that was not tried. An entry has "name", "scenario",
 "state", "seconds", "first_failing_line", "kafka_state", "reason", "subtests" (those that passed, where only parts are
-run), "starved" and "good". States: PASSED; FAILED; SKIPPED by the test itself; PARTLY: its parts that do not need what is
-pending pass; PENDING: nothing of it is run. "starved" is the part of its time in which the machine had too few
-processors for all that wanted to run: what fails with 0.9 there, and never with 0.1, asks for a quicker machine.
+run), "starved" and "good".
+
+States: PASSED; FAILED; SKIPPED by the test itself; PARTLY: its parts that do not need what is pending pass; PENDING:
+nothing of it is run. "starved" is the part of its time in which the machine had too few processors for all that wanted
+to run: what fails with 0.9 there, and never with 0.1, asks for a quicker machine.
 """
 
 import datetime
