@@ -264,10 +264,8 @@ enum api_step api_metadata(struct request *r)
     if (in->topics_count > METADATA_TOPICS_MAX) {
         return API_CLOSE;
     }
-    // Who has joined a cluster but has not been told of it yet knows less than any other broker: clients take its
-    // answer for the truth, and give up topics that are there.
-    if (metadata_brokers_count(r->metadata) == 0 && metadata_topics_count(r->metadata) == 0) {
-        return API_CLOSE;
+    if (metadata_is_untold(r->metadata)) {
+        return API_CLOSE; // they would give up topics that are there
     }
     if (!all) {
         out->topics = arena_array(&r->arena, (size_t)in->topics_count, sizeof *out->topics);

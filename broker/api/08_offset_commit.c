@@ -13,8 +13,12 @@
 #define COMMIT_TREE_VERSION 0
 #define TREE_WAIT_MS        10000
 
+// Who has been told of no topic yet coordinates no group either, which is all it says then.
 static bool partition_known(const struct request *r, struct slice topic, int32_t index)
 {
+    if (r->version != COMMIT_TREE_VERSION && metadata_is_untold(r->metadata)) {
+        return true;
+    }
     const struct metadata_topic *t = metadata_topic_find(r->metadata, topic);
     return t != NULL && metadata_partition_find(t, index) != NULL;
 }

@@ -224,6 +224,11 @@ int32_t metadata_controller_id(const struct metadata *m)
     return m->controller_id;
 }
 
+bool metadata_is_untold(const struct metadata *m)
+{
+    return m->brokers_count == 0 && m->topics_count == 0;
+}
+
 int32_t metadata_brokers_count(const struct metadata *m)
 {
     return m->brokers_count;

@@ -48,6 +48,9 @@ struct metadata_topic {
 void metadata_ref(const struct metadata *m);
 void metadata_unref(const struct metadata *m);
 int64_t metadata_version(const struct metadata *m); // rises with each picture
+// Of a cluster that this broker has joined, and whose controller has not spoken to it yet: it knows less than any other
+// broker, and clients would take its answers for the truth.
+bool metadata_is_untold(const struct metadata *m);
 const char *metadata_cluster_id(const struct metadata *m);
 int32_t metadata_controller_id(const struct metadata *m); // -1 = none
 int32_t metadata_brokers_count(const struct metadata *m);

@@ -170,6 +170,25 @@ static void test_authorized_operations(void **state)
     scene_close(&s);
 }
 
+// Neither that there is no topic, nor that there is none of this name.
+static void test_untold_broker(void **state)
+{
+    (void)state;
+    struct metadata_request_metadata_request_topic topic;
+    metadata_request_metadata_request_topic_init(&topic);
+    topic.name = slice_str("big.topic");
+    for (int32_t count = -1; count <= 1; count++) {
+        struct scene s;
+        scene_open(&s);
+        metadata_unref(s.r.metadata);
+        s.r.metadata = metadata_builder_finish(metadata_builder_new(NULL, "cluster"));
+        s.in.topics = &topic;
+        s.in.topics_count = count;
+        assert_int_equal(api_metadata(&s.r), API_CLOSE);
+        scene_close(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_ids_given_twice_are_answered_once),
         cmocka_unit_test(test_a_name_like_another_is_not_created),
         cmocka_unit_test(test_authorized_operations),
+        cmocka_unit_test(test_untold_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 // OffsetCommit over the wire: what is kept, and Kafka's errors for the rest.
 #include "base/tests/cmocka_all.h"
 #include "broker/api/tests/group_client.h"
+#include "broker/cluster/metadata_builder.h"
 
 enum {
     METADATA_MAX = 4096, // offset.metadata.max.bytes
@@ -149,13 +150,49 @@ static void test_retention_without_end(void **state)
     group_client_close(&c);
 }
 
+// It does not call topics unknown that it was not told of, for then the offset would be given up.
+static void test_untold_broker(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    struct offset_commit_request in;
+    struct offset_commit_request_offset_commit_request_topic topic;
+    struct offset_commit_request_offset_commit_request_partition partition;
+    api_rig_open(&rig);
+    offset_commit_request_init(&in);
+    offset_commit_request_offset_commit_request_topic_init(&topic);
+    offset_commit_request_offset_commit_request_partition_init(&partition);
+    topic.name = slice_str(GROUP_TOPIC);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    in.group_id = slice_str("g");
+    in.topics = &topic;
+    in.topics_count = 1;
+    for (int16_t version = 1; version <= 9; version++) {
+        struct offset_commit_response out;
+        offset_commit_response_init(&out);
+        struct request r = {.ctx = &rig.ctx,
+                            .version = version,
+                            .runs = 1,
+                            .in = &in,
+                            .out = &out,
+                            .metadata = metadata_builder_finish(metadata_builder_new(NULL, "cluster"))};
+        arena_init(&r.arena, REQUEST_ARENA_LIMIT(100));
+        assert_int_equal(api_offset_commit(&r), API_DONE);
+        assert_int_equal(out.topics[0].partitions[0].error_code, KAFKA_ERROR_NOT_COORDINATOR);
+        r.release(&r);
+        metadata_unref(r.metadata);
+        arena_release(&r.arena);
+    }
+    api_rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_members),
-        cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_retention_without_end),
+        cmocka_unit_test(test_members),       cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_too_large),     cmocka_unit_test(test_retention_without_end),
+        cmocka_unit_test(test_untold_broker),
     };
     return cmocka_run_group_tests_name("api/08_offset_commit", tests, NULL, NULL);
 }
