@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Changes of in-sync replicas of leaders on this broker, which is the controller itself: what each is answered.
+#include <semaphore.h>
+
 #include "base/tests/cmocka_all.h"
+#include "broker/cluster/cluster_internal.h"
 #include "broker/cluster/tests/cluster_rig.h"
 
 static void answer_await(struct cluster_rig *r, int count)
@@ -77,11 +80,80 @@ static void test_close(void **state)
     cluster_rig_release(&r);
 }
 
+// Something done on the control thread.
+struct errand {
+    struct mailbox_item item; // first
+    void (*fn)(struct errand *e);
+    struct cluster *cluster;
+    int32_t found;
+    sem_t done;
+};
+
+static void errand_run(struct mailbox_item *item)
+{
+    struct errand *e = (struct errand *)item;
+    e->fn(e);
+    sem_post(&e->done);
+}
+
+static int32_t on_control(struct cluster *c, void (*fn)(struct errand *e))
+{
+    struct errand e = {.item.run = errand_run, .fn = fn, .cluster = c};
+    sem_init(&e.done, 0, 0);
+    loop_post(cluster_loop(c), &e.item);
+    while (sem_wait(&e.done) != 0) {
+    }
+    sem_destroy(&e.done);
+    return e.found;
+}
+
+static void be_another(struct errand *e)
+{
+    e->cluster->is_controller = false; // where the controller is said to be nobody answers
+}
+
+static void be_controller(struct errand *e)
+{
+    e->cluster->is_controller = true;
+}
+
+static void count_sent(struct errand *e)
+{
+    e->found = e->cluster->isr_request.changes_count;
+}
+
+// What a leader asks for in a newer epoch does not share a request with what it asked for in an older one: answers name
+// the partition only.
+static void test_one_change_of_a_partition_a_request(void **state)
+{
+    (void)state;
+    struct cluster_rig r;
+    cluster_rig_init(&r);
+    cluster_rig_start(&r);
+    struct uuid id = cluster_rig_create(&r, "t", 2);
+    const int32_t isr = 1, partitions[] = {0, 0, 1};
+    on_control(r.cluster, be_another);
+    for (size_t i = 0; i < 3; i++) {
+        const struct cluster_isr_change change = {
+            .topic = "t", .topic_id = id, .partition = partitions[i], .isr = &isr, .isr_count = 1};
+        assert_int_equal(cluster_alter_isr(r.cluster, &change), ERR_OK);
+    }
+    int32_t sent;
+    do { // the first may go alone; then all that wait
+        sent = on_control(r.cluster, count_sent);
+    } while (sent < 2);
+    assert_int_equal(sent, 2);
+    on_control(r.cluster, be_controller);
+    answer_await(&r, 3);
+    cluster_rig_release(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_close),
+        cmocka_unit_test(test_one_change_of_a_partition_a_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
