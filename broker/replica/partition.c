@@ -79,7 +79,6 @@ enum err partition_new(struct log *log, const struct partition_env *env, struct 
     atomic_init(&p->refs, 1);
     mutex_init(&p->move_mu, MUTEX_RANK_MOVE);
     mutex_init(&p->append_mu, MUTEX_RANK_APPEND);
-    log_config_init(&p->log_config);
     mutex_init(&p->state_mu, MUTEX_RANK_STATE);
     cond_init(&p->flush_idle);
     log_gate_init(&p->log_gate);

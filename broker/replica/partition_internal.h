@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Inside of a partition, shared by its files only (partition*.c). Four locks, in this order:
-//   move_mu    whoever writes to the copy that a move makes (`future`), makes it or takes it away
+//   move_mu    whoever writes to the copy that a move makes (`future`), makes it or takes it away; held across a chunk
+//   and
+//              an fsync, so that what must not wait for a disk does without
 //   append_mu  whoever writes to the log, and whoever ends the partition
 //   log_gate   (shared) whoever reads or flushes the log; taken alone by partition_end, so the log outlives its readers
 //   state_mu   leader epoch, high watermark, failure, wait lists; never held across a system call
@@ -40,10 +42,8 @@ struct partition {
     struct mutex append_mu;
     pthread_rwlock_t log_gate;
     struct log *log;
-    struct log *future;           // the copy that a move makes; NULL: none
-    bool move_claimed;            // under move_mu: somebody works on the move
-    struct log_config log_config; // under move_mu
-    int64_t last_flush_ms;        // monotonic; only the flush.ms task touches it
+    struct log *future;    // the copy that a move makes; NULL: none
+    int64_t last_flush_ms; // monotonic; only the flush.ms task touches it
 
     struct mutex state_mu;
     struct cond flush_idle; // with state_mu
@@ -51,6 +51,7 @@ struct partition {
     enum partition_role role;
     bool failed;
     bool ended;
+    bool move_claimed; // somebody works on the move
     int32_t leader_epoch;
     int64_t epoch_start;         // the leader's: its end offset when its epoch began
     int32_t first_epoch;         // the leader's: in which it began to lead, and has done so without a break

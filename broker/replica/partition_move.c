@@ -37,18 +37,31 @@ static void future_put(struct partition *p, struct log *future)
 static void move_give_up(struct partition *p)
 {
     struct log *future = future_take(p);
+    mutex_lock(&p->state_mu);
+    int64_t delay_ms = p->folder_delete_delay_ms;
+    mutex_unlock(&p->state_mu);
     if (future != NULL) {
         log_info("replica", "%s-%d: the move to %s is given up", p->topic, (int)p->index,
                  log_dir_path(log_directory(future)));
-        enum err ignored = log_delete(future, p->folder_delete_delay_ms); // says itself what is wrong
+        enum err ignored = log_delete(future, delay_ms); // says itself what is wrong
         (void)ignored;
     }
+}
+
+// Those of the current log, which is there as long as move_mu is held.
+static struct log_config config_of(struct partition *p)
+{
+    mutex_lock(&p->append_mu);
+    struct log_config config = log_config_copy(p->log);
+    mutex_unlock(&p->append_mu);
+    return config;
 }
 
 static enum err move_create(struct partition *p, struct log_dir *to)
 {
     struct log *future;
-    enum err err = log_create_future(to, p->topic, p->index, &p->topic_id, &p->log_config, &future);
+    const struct log_config config = config_of(p);
+    enum err err = log_create_future(to, p->topic, p->index, &p->topic_id, &config, &future);
     if (err == ERR_OK) {
         future_put(p, future);
         log_info("replica", "%s-%d: moving to %s", p->topic, (int)p->index, log_dir_path(to));
@@ -91,10 +104,15 @@ bool partition_attach_future(struct partition *p, struct log *future)
 
 bool partition_move_claim(struct partition *p)
 {
-    mutex_lock(&p->move_mu);
-    bool claimed = p->future != NULL && !p->move_claimed;
+    bool there = partition_log_enter(p) != NULL;
+    if (there) {
+        there = p->future != NULL;
+        partition_log_leave(p);
+    }
+    mutex_lock(&p->state_mu);
+    bool claimed = there && !p->move_claimed;
     p->move_claimed = p->move_claimed || claimed;
-    mutex_unlock(&p->move_mu);
+    mutex_unlock(&p->state_mu);
     return claimed;
 }
 
@@ -162,7 +180,7 @@ static enum err copy_append(struct log *future, uint8_t *data, size_t len)
 
 static enum err copy_read(const struct partition *p, struct log *log, int64_t offset, struct log_read *r)
 {
-    size_t segment = (size_t)p->log_config.segment_bytes;
+    size_t segment = (size_t)log_config_copy(p->future).segment_bytes;
     *r = (struct log_read){.offset = offset,
                            .max_offset = log_end_offset(log),
                            .max_bytes = segment < MOVE_CHUNK_BYTES ? segment : MOVE_CHUNK_BYTES,
@@ -247,6 +265,8 @@ static enum err swap_try(struct partition *p, bool *done)
         return err;
     }
     struct log *old = p->log;
+    const struct log_config config = log_config_copy(old);
+    log_set_config(p->future, &config);
     pthread_rwlock_wrlock(&p->log_gate);
     err = log_promote(p->future);
     if (err == ERR_OK) {
@@ -299,10 +319,12 @@ enum move_step partition_move_step(struct partition *p)
         return MOVE_PAUSE;
     }
     mutex_lock(&p->move_mu);
-    struct log *log = p->future == NULL ? NULL : partition_log_enter(p);
-    if (log != NULL) {
+    if (p->future != NULL) {
         size_t len;
         bool done = false;
+        const struct log_config config = config_of(p);
+        log_set_config(p->future, &config);
+        struct log *log = partition_log_enter(p); // it has not ended, as there is a copy
         enum err err = copy_some(p, log, &len);
         partition_log_leave(p);
         if (err == ERR_OK && len == 0) {
@@ -310,7 +332,9 @@ enum move_step partition_move_step(struct partition *p)
         }
         step = err != ERR_OK ? move_trouble(p, err) : done ? MOVE_ENDED : MOVE_MORE;
     }
+    mutex_lock(&p->state_mu);
     p->move_claimed = step != MOVE_ENDED;
+    mutex_unlock(&p->state_mu);
     mutex_unlock(&p->move_mu);
     partition_deletes_look(p);
     return step;

@@ -41,28 +41,23 @@ static void settings_take(struct partition *p, const struct topic_config *config
     p->follower_throttled = throttle_lists(config->follower_throttled_replicas, p->index, p->env->broker_id);
 }
 
-// Under move_mu and append_mu. `log` is NULL once the partition has ended.
+// Under append_mu. `log` is NULL once the partition has ended. The copy of a move takes them over with its next step,
+// so that nobody waits for one here.
 static void log_settings_take(struct partition *p, const struct log_config *config)
 {
-    p->log_config = *config;
     if (p->log != NULL) {
         log_set_config(p->log, config);
-    }
-    if (p->future != NULL) {
-        log_set_config(p->future, config);
     }
 }
 
 void partition_configure(struct partition *p, const struct topic_config *config, const struct log_config *log_config)
 {
-    mutex_lock(&p->move_mu);
     mutex_lock(&p->append_mu);
     log_settings_take(p, log_config);
     mutex_lock(&p->state_mu);
     settings_take(p, config);
     mutex_unlock(&p->state_mu);
     mutex_unlock(&p->append_mu);
-    mutex_unlock(&p->move_mu);
 }
 
 // Under append_mu. What the controller says of an epoch that is known is old news.
@@ -113,12 +108,10 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
 {
     struct wake_list woken = {NULL};
     bool news;
-    mutex_lock(&p->move_mu);
     mutex_lock(&p->append_mu);
     enum err err = epoch_news(p, s, &news);
     if (err != ERR_OK || !news) {
         mutex_unlock(&p->append_mu);
-        mutex_unlock(&p->move_mu);
         return err != ERR_OK ? err : old_news_take(p, s, config);
     }
     log_settings_take(p, config);
@@ -129,7 +122,6 @@ enum err partition_lead(struct partition *p, const struct cluster_partition_stat
         mutex_unlock(&p->state_mu);
     }
     mutex_unlock(&p->append_mu);
-    mutex_unlock(&p->move_mu);
     wake_list_post(&woken);
     if (err != ERR_OK) {
         partition_fail(p, "writing the leader epoch", err);
@@ -141,12 +133,10 @@ enum err partition_follow(struct partition *p, const struct cluster_partition_st
                           bool *news)
 {
     struct wake_list woken = {NULL};
-    mutex_lock(&p->move_mu);
     mutex_lock(&p->append_mu);
     enum err err = epoch_news(p, s, news);
     if (err != ERR_OK || !*news) {
         mutex_unlock(&p->append_mu);
-        mutex_unlock(&p->move_mu);
         return err != ERR_OK ? err : old_news_take(p, s, config);
     }
     log_settings_take(p, config);
@@ -164,7 +154,6 @@ enum err partition_follow(struct partition *p, const struct cluster_partition_st
     }
     mutex_unlock(&p->state_mu);
     mutex_unlock(&p->append_mu);
-    mutex_unlock(&p->move_mu);
     wake_list_post(&woken);
     if (err != ERR_OK) {
         partition_fail(p, "writing the topic's id", err);

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,6 +249,63 @@ static void test_under_load(void **state)
     close_scene(&s);
 }
 
+// A disk that answers an fsync only when it is let.
+struct slow_disk {
+    struct os os; // first
+    sem_t asked, go_on;
+    atomic_bool is_slow;
+};
+
+static int slow_fsync(const struct os *os, int fd)
+{
+    struct slow_disk *d = (struct slow_disk *)(uintptr_t)os;
+    if (atomic_load(&d->is_slow)) {
+        sem_post(&d->asked);
+        while (sem_wait(&d->go_on) != 0) {
+        }
+    }
+    return os_real()->fsync(os_real(), fd);
+}
+
+static void *run_to_its_end(void *arg)
+{
+    struct move_scene *s = arg;
+    assert_int_equal(run(s), MOVE_ENDED);
+    return NULL;
+}
+
+// Nobody who is told something of the partition waits for the disk of the copy.
+static void test_a_slow_disk_holds_up_the_move_only(void **state)
+{
+    (void)state;
+    struct move_scene s;
+    struct slow_disk disk = {.os = *os_real()};
+    pthread_t thread;
+    open_scene(&s);
+    log_dir_close(s.other, true);
+    disk.os.fsync = slow_fsync;
+    sem_init(&disk.asked, 0, 0);
+    sem_init(&disk.go_on, 0, 0);
+    assert_int_equal(log_dir_open(&disk.os, s.path, &s.other), ERR_OK);
+    append(&s, 3);
+    assert_int_equal(partition_move_begin(s.scene.partition, s.other), ERR_OK);
+    assert_true(partition_move_claim(s.scene.partition));
+    atomic_store(&disk.is_slow, true);
+    assert_int_equal(pthread_create(&thread, NULL, run_to_its_end, &s), 0);
+    sem_wait(&disk.asked);
+    partition_configure(s.scene.partition, &s.scene.config, &s.scene.log_config);
+    assert_int_equal(scene_follow(&s.scene, 6), ERR_OK);
+    assert_int_equal(scene_lead(&s.scene, 7, 1, 1), ERR_OK);
+    assert_false(partition_move_claim(s.scene.partition));
+    atomic_store(&disk.is_slow, false);
+    sem_post(&disk.go_on);
+    pthread_join(thread, NULL);
+    assert_ptr_equal(partition_directory(s.scene.partition), s.other);
+    close_scene(&s);
+    sem_destroy(&disk.asked);
+    sem_destroy(&disk.go_on);
+}
+
 static void test_throttled(void **state)
 {
     (void)state;
@@ -272,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_the_log_loses_its_beginning),
         cmocka_unit_test(test_a_directory_fails),
         cmocka_unit_test(test_under_load),
+        cmocka_unit_test(test_a_slow_disk_holds_up_the_move_only),
         cmocka_unit_test(test_throttled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
