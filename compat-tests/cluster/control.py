@@ -8,6 +8,7 @@
 - a reassignment waits while its replicas are throttled, as kafka-reassign-partitions does it, and
   those in sync do not
 - the preferred replicas lead again (/admin/preferred_replica_election)
+- records are deleted: when that is answered, on all replicas
 - brokers are in racks, and the replicas of a topic in as many of them as there are replicas
 - the only replica in sync is away: another leads when unclean elections are allowed for the topic
 - a log directory fails: others lead, and its replicas are offline until it is back
@@ -188,6 +189,18 @@ def prefer(cluster):
     await_true("leaders are where they were", lambda: leaders(cluster, "spread") == [1, 1, 2, 2, 3, 3])
 
 
+def delete_records(cluster):
+    create(cluster, NewTopic("shortened", 1, COUNT))
+    write(cluster.bootstrap, "shortened")
+    until = ck.TopicPartition("shortened", 0, RECORDS // 2)
+    for future in cluster.admin.delete_records([until]).values():
+        expect("the low watermark", RECORDS // 2, future.result(TIMEOUT_S).low_watermark)
+    consumer = ck.Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader"})
+    expect("first and last offset", (RECORDS // 2, RECORDS),
+           consumer.get_watermark_offsets(ck.TopicPartition("shortened", 0), TIMEOUT_S))
+    consumer.close()
+
+
 RACKS = {1: "a", 2: "b", 3: "a"}
 
 
@@ -275,8 +288,8 @@ def main():
                                      "replica.high.watermark.checkpoint.interval.ms": "500",
                                      "broker.rack": RACKS[number]})
         cluster.start()
-        for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, racks, unclean,
-                         fail_log_dir, create_by_use):
+        for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, delete_records,
+                         racks, unclean, fail_log_dir, create_by_use):
             print(scenario.__name__, flush=True)
             scenario(cluster)
         cluster.stop()
