@@ -81,7 +81,7 @@ static void second_replica(struct api_rig *rig, const struct uuid *topic_id)
 
 static void follower_fetch(struct api_rig *rig, int fd, int64_t log_start_offset)
 {
-    struct fetch_request *in = rig_fetch_request(rig, "t", 1, 0);
+    struct fetch_request *in = rig_fetch_request(rig, "t", 2, 0);
     in->replica_id = 2;
     in->topics[0].partitions[0].log_start_offset = log_start_offset;
     const struct fetch_response *out = rig_call(rig, fd, FETCH, 12, in);
@@ -119,18 +119,20 @@ static void test_waits_for_the_follower(void **state)
     api_rig_open(&rig);
     int fd = rig_connect(&rig), follower = rig_connect(&rig);
     rig_create_topic(&rig, fd, "t", 1);
-    rig_call(&rig, fd, PRODUCE, 9, rig_produce_request(&rig, "t", "value", 1));
+    for (int i = 0; i < 2; i++) {
+        rig_call(&rig, fd, PRODUCE, 9, rig_produce_request(&rig, "t", "value", 1));
+    }
     assert_int_equal(replica_manager_find(rig.replicas, slice_str("t"), 0, &p), ERR_OK);
     second_replica(&rig, partition_topic_id(p));
     // nobody has heard of it: it counts as beginning before everything
     answer_is(&rig, fd, delete_send(&rig, fd, 1, 1), KAFKA_ERROR_REQUEST_TIMED_OUT, -1);
     follower_fetch(&rig, follower, 0);
     answer_is(&rig, fd, delete_send(&rig, fd, 1, 0), KAFKA_ERROR_REQUEST_TIMED_OUT, 0);
-    int32_t id = delete_send(&rig, fd, 1, 600000);
-    while (partition_log_start(p) < 1) {
+    int32_t id = delete_send(&rig, fd, 2, 600000);
+    while (partition_log_start(p) < 2) {
     }
-    follower_fetch(&rig, follower, 1);
-    answer_is(&rig, fd, id, KAFKA_ERROR_NONE, 1);
+    follower_fetch(&rig, follower, 2);
+    answer_is(&rig, fd, id, KAFKA_ERROR_NONE, 2);
     follower_fetch(&rig, follower,
                    0); // it has come back with less: whose client goes away waits no more, nor at the stop
     int gone = rig_connect(&rig);
