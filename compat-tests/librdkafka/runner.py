@@ -47,6 +47,12 @@ class Harness:
         self.kafka_path = pathlib.Path(kafka_path)
         self.clamp = clamp
         self.work_dir = pathlib.Path(work_dir)
+        self.children = set()  # that run, each the head of a process group
+
+    def end_all(self):
+        """What still runs is killed; from another thread than those that wait for it."""
+        for child in list(self.children):
+            end_group(child)
 
     def execute(self, run, bootstrap, timeout_s=None):
         """{entry's name: Outcome} of one process; its output stays in <work_dir>/<scenario>/<run>/output.log."""
@@ -57,14 +63,15 @@ class Harness:
             child = subprocess.Popen([self.suite / "test-runner", "-L", "-K", "-p1"], cwd=folder, stdout=output,
                                      stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
                                      env=self.environment(run, bootstrap))
+            self.children.add(child)
             try:
                 code = child.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 code = None
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
+                end_group(child)
                 child.wait()
+                self.children.discard(child)
         text = (folder / "output.log").read_text(errors="replace")
         seconds = time.monotonic() - before
         outcomes = judge(run, text, code, seconds)
@@ -97,6 +104,11 @@ class Harness:
             environment["LD_PRELOAD"] = str(self.clamp)
         environment.update(run.part)
         return environment
+
+
+def end_group(child):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def waited_for_processors_s():
