@@ -9,8 +9,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define GZIP_WINDOW_BITS (15 + 16)  // +16: gzip's framing
-#define GZIP_MEMORY      8          // zlib's default
+#define GZIP_WINDOW_BITS (15 + 16) // +16: gzip's framing
+#define GZIP_MEMORY      8         // zlib's default
+#define GZIP_OS_UNKNOWN  255
 #define PIECE_BYTES      (32 << 10) // input handed to a library at once; a chunk of the snappy stream
 
 #define LZ4_HEADER_BYTES 7
@@ -31,6 +32,7 @@ struct encoder {
     uint8_t *held; // snappy: input of the next chunk
     size_t held_len;
     z_stream gzip;
+    gz_header gzip_header;
     LZ4F_cctx *lz4;
     LZ4F_preferences_t lz4_preferences;
     ZSTD_CCtx *zstd;
@@ -73,6 +75,10 @@ static void none_release(struct encoder *e)
 static enum err gzip_begin(struct encoder *e)
 {
     int rc = deflateInit2(&e->gzip, e->level, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY, Z_DEFAULT_STRATEGY);
+    if (rc == Z_OK) {
+        e->gzip_header = (gz_header){.os = GZIP_OS_UNKNOWN}; // as Java writes it
+        rc = deflateSetHeader(&e->gzip, &e->gzip_header);
+    }
     return rc == Z_OK ? piece_reserve(e, PIECE_BYTES) : rc == Z_MEM_ERROR ? ERR_NO_MEMORY : ERR_INVALID;
 }
 

@@ -315,7 +315,7 @@ void epoch_cache_end(const struct epoch_cache *c, int32_t epoch, int64_t log_end
     while (higher < c->count && c->entries[higher].epoch <= epoch) {
         higher++;
     }
-    if (higher < c->count && epoch >= 0) {
+    if (higher < c->count && epoch != -1) {
         *found = higher == 0 ? epoch : c->entries[higher - 1].epoch;
         *end = c->entries[higher].start_offset;
     } else if (higher > 0 && c->entries[higher - 1].epoch == epoch) {

@@ -312,7 +312,7 @@ static void part_read(struct request *r, struct fetch_run *run, struct fetch_par
     p->out->preferred_read_replica = part_reader(r, run, p);
     bool elsewhere = p->out->preferred_read_replica >= 0;
     p->read = (struct partition_read){
-        .current_leader_epoch = p->want->in->current_leader_epoch,
+        .current_leader_epoch = p->want->in->current_leader_epoch < 0 ? -1 : p->want->in->current_leader_epoch,
         .last_fetched_epoch = p->want->in->last_fetched_epoch,
         .offset = p->want->in->fetch_offset,
         .isolation = run->isolation,
@@ -741,7 +741,7 @@ static enum api_step run_finish(struct request *r, struct fetch_run *run)
     return API_WAIT;
 }
 
-// An isolation level nobody knows fails the request as a whole.
+// An isolation level nobody knows fails the request as a whole; topics are only told by name then.
 static enum api_step answer_unknown_isolation(struct request *r, struct fetch_run *run)
 {
     struct fetch_response *out = r->out;
@@ -749,7 +749,7 @@ static enum api_step answer_unknown_isolation(struct request *r, struct fetch_ru
         part_refuse(&run->parts[i], KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
         run->parts[i].out->records.data = NULL;
     }
-    bool ok = run_fill_topics(r, run);
+    bool ok = by_id(r) || run_fill_topics(r, run);
     run_release(r, run);
     out->error_code = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
     return ok ? API_DONE : API_CLOSE;

@@ -76,11 +76,8 @@ static int16_t part_check(const struct request *r, const struct metadata_topic *
                           const struct list_offsets_request_list_offsets_partition *p, bool duplicate)
 {
     const struct list_offsets_request *in = r->in;
-    if (duplicate) {
+    if (duplicate && r->version > 0) {
         return KAFKA_ERROR_INVALID_REQUEST;
-    }
-    if (topic == NULL || metadata_partition_find(topic, p->partition_index) == NULL) {
-        return KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
     if (!timestamp_known(r, p->timestamp)) {
         return KAFKA_ERROR_UNSUPPORTED_VERSION;
@@ -88,7 +85,9 @@ static int16_t part_check(const struct request *r, const struct metadata_topic *
     if (in->isolation_level < 0 || in->isolation_level > 1) {
         return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
     }
-    return KAFKA_ERROR_NONE;
+    return topic == NULL || metadata_partition_find(topic, p->partition_index) == NULL
+               ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
+               : KAFKA_ERROR_NONE;
 }
 
 static enum partition_isolation isolation_of(const struct list_offsets_request *in)
@@ -117,7 +116,7 @@ static void part_add(struct request *r, struct offsets_run *run, const struct me
     run->parts_count++;
 }
 
-// How often each partition of the request is named: more than once is an error for every mention.
+// How often each partition of the request is named: more than once is an error for every mention (from v1).
 static bool mentions_count(struct request *r, struct key_map *topics, struct key_map *partitions)
 {
     const struct list_offsets_request *in = r->in;

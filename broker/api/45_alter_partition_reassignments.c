@@ -102,6 +102,6 @@ enum api_step api_alter_partition_reassignments(struct request *r)
     if (partitions_count(in) > REASSIGN_PARTITIONS_MAX) {
         return API_CLOSE;
     }
-    enum err err = topic_job_begin(r, CLUSTER_ASK, job_fill, in->timeout_ms);
+    enum err err = topic_job_begin(r, CLUSTER_ASK, job_fill, INT32_MAX); // as Kafka, whatever timeout_ms says
     return err == ERR_AGAIN ? API_WAIT : err == ERR_OK ? answer(r) : API_CLOSE;
 }

@@ -10,7 +10,7 @@ static bool job_fill(struct request *r, struct cluster_job *job)
     const struct allocate_producer_ids_request *in = r->in;
     job->request.broker = in->broker_id;
     job->request.broker_epoch = in->broker_epoch;
-    return in->broker_id >= 0;
+    return true;
 }
 
 static enum api_step answer(struct request *r)
@@ -29,8 +29,14 @@ static enum api_step answer(struct request *r)
 
 enum api_step api_allocate_producer_ids(struct request *r)
 {
+    const struct allocate_producer_ids_request *in = r->in;
+    struct allocate_producer_ids_response *out = r->out;
     if (r->runs > 1) {
         return answer(r);
+    }
+    if (in->broker_id < 0) { // which is nobody's; to the job it would be this broker's own
+        out->error_code = KAFKA_ERROR_BROKER_ID_NOT_REGISTERED;
+        return API_DONE;
     }
     enum err err = topic_job_begin(r, CLUSTER_PRODUCER_IDS, job_fill, INT32_MAX);
     return err == ERR_AGAIN ? API_WAIT : err == ERR_OK ? answer(r) : API_CLOSE;

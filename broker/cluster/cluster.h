@@ -182,7 +182,10 @@ struct cluster_control {
     struct slice body; // of the request; in the job's arena
     bool erase;        // private: it has replicas deleted
     void *request;     // private: decoded
-    void *response;    // out: the response struct, when the job's err is ERR_OK
+    // private: the topics it names, and names more than once when partitions are not grouped
+    const char **topics;
+    int32_t topics_count;
+    void *response; // out: the response struct, when the job's err is ERR_OK
 };
 
 struct topic_assignment {

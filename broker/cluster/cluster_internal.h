@@ -245,9 +245,7 @@ void config_changes_expired(struct cluster *c);
 
 // Takes a job of CLUSTER_CONTROL in its turn.
 void control_receive(struct cluster *c, struct cluster_job *j);
-// The code in which a request is refused; NONE: it is taken, and its controller is the latest known.
-int16_t control_sender_check(struct cluster *c, int32_t controller_epoch, int64_t broker_epoch);
-// Carries out an UpdateMetadata.
+// Carries out an UpdateMetadata from a controller that is believed.
 void control_metadata(struct cluster *c, struct cluster_job *j);
 
 // ---- control_send.c ----

@@ -128,11 +128,6 @@ static void topics_take(struct cluster *c, struct cluster_job *j, const struct u
 void control_metadata(struct cluster *c, struct cluster_job *j)
 {
     const struct update_metadata_request *in = j->control.request;
-    struct update_metadata_response *out = j->control.response;
-    out->error_code = control_sender_check(c, in->controller_epoch, in->broker_epoch);
-    if (out->error_code != KAFKA_ERROR_NONE) {
-        return;
-    }
     struct metadata_builder *b = metadata_builder_new(c->picture, c->id);
     metadata_builder_set_controller(b, in->controller_id);
     brokers_take(j, in, b);

@@ -2,8 +2,8 @@
 //
 // What the controller says to this broker, be it another broker or this one: LeaderAndIsr, UpdateMetadata, StopReplica.
 // One request after the other, in the order they came; one of an older controller, or meant for an earlier life of this
-// broker, is refused. Before a partition of a topic nobody here has heard of is taken, the topic's configs are read
-// from the tree; requests that come meanwhile wait.
+// broker, is refused. Before a topic nobody here has heard of is taken, be it hosted here or elsewhere, its configs are
+// read from the tree; requests that come meanwhile wait.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,9 +21,9 @@ static void control_next(struct cluster *c);
 // Who says it
 
 // The codes in which a request is refused; NONE: it is taken, and its controller is the latest known.
-int16_t control_sender_check(struct cluster *c, int32_t controller_epoch, int64_t broker_epoch)
+static int16_t control_sender_check(struct cluster *c, int32_t controller_epoch, int64_t broker_epoch)
 {
-    if (broker_epoch >= 0 && broker_epoch < atomic_load(&c->broker_epoch)) {
+    if (broker_epoch != -1 && broker_epoch < atomic_load(&c->broker_epoch)) {
         return KAFKA_ERROR_STALE_BROKER_EPOCH;
     }
     if (controller_epoch < c->control_epoch) {
@@ -42,6 +42,61 @@ static void control_finish(struct cluster *c, struct cluster_job *j)
 {
     c->control_busy = false;
     job_finish(c, j, ERR_OK);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Configs of topics nobody here has heard of: every broker is asked for those of every topic
+
+static void control_apply(struct cluster *c, struct cluster_job *j);
+
+static void topics_reserve(struct cluster_job *j, int32_t count)
+{
+    j->control.topics = must_arena_array(&j->arena, (size_t)count, sizeof *j->control.topics);
+    j->control.topics_count = 0;
+}
+
+static void topic_note(struct cluster_job *j, struct slice topic)
+{
+    j->control.topics[j->control.topics_count++] = text_of(j, topic);
+}
+
+// Configs that cannot be read are those of the defaults: the partition is more important.
+static void config_read(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
+{
+    struct cluster_job *j = arg;
+    if (c->state == CLUSTER_CLOSED || TAILQ_FIRST(&c->controls) != j) {
+        return; // all were failed
+    }
+    const char *topic = j->control.topics[index];
+    struct arena a;
+    arena_init(&a, CONFIG_ARENA_LIMIT);
+    struct znode_config config = {NULL, 0};
+    if (r->err == ERR_OK && znode_config_decode(r->data, &a, &config) != ERR_OK) {
+        config.entries_count = 0;
+    }
+    if (r->err != ERR_OK && r->err != ERR_NOT_FOUND) {
+        log_warn("cluster", "cannot read the configs of topic %s: %s", topic, err_text(r->err));
+    }
+    settings_put(c, topic, &config);
+    arena_release(&a);
+    if (--c->control_reads == 0) {
+        control_apply(c, j);
+    }
+}
+
+static void configs_await(struct cluster *c, struct cluster_job *j)
+{
+    c->control_reads = 0;
+    for (int32_t i = 0; i < j->control.topics_count; i++) {
+        if (!settings_known(c, j->control.topics[i])) {
+            c->control_reads++;
+            zk_get(c->zk, znode_path_topic_config(j->control.topics[i]).s, false, cluster_call_done,
+                   cluster_call_new(c, config_read, j, i));
+        }
+    }
+    if (c->control_reads == 0) {
+        control_apply(c, j);
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -148,33 +203,6 @@ static void leaders_apply(struct cluster *c, struct cluster_job *j)
     for (int32_t i = 0; i < in->topic_states_count; i++) {
         topic_apply(c, j, &in->topic_states[i], out);
     }
-    control_finish(c, j);
-    control_next(c);
-}
-
-// Configs that cannot be read are those of the defaults: the partition is more important.
-static void config_read(struct cluster *c, void *arg, int32_t index, const struct zk_result *r)
-{
-    struct cluster_job *j = arg;
-    if (c->state == CLUSTER_CLOSED || TAILQ_FIRST(&c->controls) != j) {
-        return; // all were failed
-    }
-    const struct leader_and_isr_request *in = j->control.request;
-    const char *topic = text_of(j, in->topic_states[index].topic_name);
-    struct arena a;
-    arena_init(&a, CONFIG_ARENA_LIMIT);
-    struct znode_config config = {NULL, 0};
-    if (r->err == ERR_OK && znode_config_decode(r->data, &a, &config) != ERR_OK) {
-        config.entries_count = 0;
-    }
-    if (r->err != ERR_OK && r->err != ERR_NOT_FOUND) {
-        log_warn("cluster", "cannot read the configs of topic %s: %s", topic, err_text(r->err));
-    }
-    settings_put(c, topic, &config);
-    arena_release(&a);
-    if (--c->control_reads == 0) {
-        leaders_apply(c, j);
-    }
 }
 
 static void leaders_begin(struct cluster *c, struct cluster_job *j)
@@ -187,18 +215,33 @@ static void leaders_begin(struct cluster *c, struct cluster_job *j)
         return;
     }
     leaders_group(j, in);
-    c->control_reads = 0;
+    topics_reserve(j, in->topic_states_count);
     for (int32_t i = 0; i < in->topic_states_count; i++) {
-        const char *topic = text_of(j, in->topic_states[i].topic_name);
-        if (!settings_known(c, topic)) {
-            c->control_reads++;
-            zk_get(c->zk, znode_path_topic_config(topic).s, false, cluster_call_done,
-                   cluster_call_new(c, config_read, j, i));
-        }
+        topic_note(j, in->topic_states[i].topic_name);
     }
-    if (c->control_reads == 0) {
-        leaders_apply(c, j);
+    configs_await(c, j);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// UpdateMetadata
+
+static void metadata_begin(struct cluster *c, struct cluster_job *j)
+{
+    const struct update_metadata_request *in = j->control.request;
+    struct update_metadata_response *out = j->control.response;
+    out->error_code = control_sender_check(c, in->controller_epoch, in->broker_epoch);
+    if (out->error_code != KAFKA_ERROR_NONE) {
+        control_finish(c, j);
+        return;
     }
+    topics_reserve(j, in->ungrouped_partition_states_count + in->topic_states_count);
+    for (int32_t i = 0; i < in->ungrouped_partition_states_count; i++) {
+        topic_note(j, in->ungrouped_partition_states[i].topic_name);
+    }
+    for (int32_t i = 0; i < in->topic_states_count; i++) {
+        topic_note(j, in->topic_states[i].topic_name);
+    }
+    configs_await(c, j);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -291,9 +334,20 @@ static void control_begin(struct cluster *c, struct cluster_job *j)
         stops_apply(c, j);
         break;
     default:
-        control_metadata(c, j);
-        control_finish(c, j);
+        metadata_begin(c, j);
     }
+}
+
+// Of a request that had to wait for configs, or had not.
+static void control_apply(struct cluster *c, struct cluster_job *j)
+{
+    if (j->control.key == KEY_LEADER_AND_ISR) {
+        leaders_apply(c, j);
+    } else {
+        control_metadata(c, j);
+    }
+    control_finish(c, j);
+    control_next(c);
 }
 
 static void control_next(struct cluster *c)

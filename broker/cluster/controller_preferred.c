@@ -87,13 +87,13 @@ static void elect_done(struct step *s)
         if (w->target == NULL || w->state == WORK_WRITTEN) {
             continue;
         }
-        if (unclean) {
-            target_fail(w->target, KAFKA_ERROR_ELIGIBLE_LEADERS_NOT_AVAILABLE,
-                        "Eligible topic partition leaders are not available.");
-        } else {
-            target_fail(w->target, KAFKA_ERROR_PREFERRED_LEADER_NOT_AVAILABLE,
-                        "The preferred leader was not available.");
-        }
+        target_fail(w->target,
+                    unclean ? KAFKA_ERROR_ELIGIBLE_LEADERS_NOT_AVAILABLE : KAFKA_ERROR_PREFERRED_LEADER_NOT_AVAILABLE,
+                    must_have(arena_printf(STAILQ_FIRST(&c->requests)->arena,
+                                           "Failed to elect leader for partition %s-%d under strategy %s",
+                                           w->target->topic, w->target->partition,
+                                           unclean ? "OfflinePartitionLeaderElectionStrategy(true)"
+                                                   : "PreferredReplicaPartitionLeaderElectionStrategy")));
     }
     works_tell_states(s, 0);
     request_finish(s);

@@ -83,7 +83,7 @@ void shutdown_begin(struct step *s)
     struct controller *c = s->c;
     struct controller_request *r = STAILQ_FIRST(&c->requests);
     struct controller_broker *b = model_broker_find(c, r->broker);
-    if (b != NULL && r->broker_epoch >= 0 && r->broker_epoch < b->epoch) {
+    if (b != NULL && r->broker_epoch != -1 && r->broker_epoch < b->epoch) {
         r->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
     } else if (b == NULL) {
         r->error_code = KAFKA_ERROR_BROKER_NOT_AVAILABLE;

@@ -171,9 +171,19 @@ static bool check_topic(struct growth *g, bool marked)
     if (marked) {
         return refuse(g, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, "The topic is queued for deletion.");
     }
-    return (g->now != NULL && g->now->partitions_count > 0) ||
-           refuse(g, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
-                  arena_printf(g->a, "The topic '%s' does not exist.", g->t->name));
+    if (g->now == NULL || g->now->partitions_count == 0) {
+        return refuse(g, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
+                      arena_printf(g->a, "The topic '%s' does not exist.", g->t->name));
+    }
+    for (int32_t i = 0; i < g->now->partitions_count; i++) {
+        const struct znode_replicas *p = &g->now->partitions[i];
+        if (p->adding_count > 0 || p->removing_count > 0) {
+            return refuse(
+                g, KAFKA_ERROR_REASSIGNMENT_IN_PROGRESS,
+                arena_printf(g->a, "A partition reassignment is in progress for the topic '%s'.", g->t->name));
+        }
+    }
+    return true;
 }
 
 enum err topic_grow_plan(const struct metadata *metadata, const struct znode_topic *now, bool marked,

@@ -251,7 +251,7 @@ static enum err epoch_check(const struct partition *p, bool any_replica, int32_t
 {
     enum err err = role_check(p, any_replica);
     bool known = err == ERR_OK || (err == ERR_NOT_LEADER && p->role == PARTITION_FOLLOWS && !p->ended);
-    if (!known || current_leader_epoch < 0 || current_leader_epoch == p->leader_epoch) {
+    if (!known || current_leader_epoch == -1 || current_leader_epoch == p->leader_epoch) {
         return err;
     }
     return current_leader_epoch < p->leader_epoch ? ERR_FENCED_EPOCH : ERR_UNKNOWN_EPOCH;

@@ -107,6 +107,8 @@ static void test_lookup(void **state)
     assign(f, 5, 20);
     assign(f, 8, 40);
     assert_int_equal(epoch_cache_at(f->cache, 9), -1);
+    check_end(f, -1, -1, -1); // no epoch
+    check_end(f, -2, -2, 10); // an old one, to Kafka
     assert_int_equal(epoch_cache_at(f->cache, 10), 2);
     assert_int_equal(epoch_cache_at(f->cache, 39), 5);
     assert_int_equal(epoch_cache_at(f->cache, 1000), 8);

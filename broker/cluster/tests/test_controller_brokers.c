@@ -386,6 +386,10 @@ static void elect(struct rig *r, struct arena *a, bool unclean, const char *topi
     assert_int_equal(q.error_code, KAFKA_ERROR_NONE);
     assert_int_equal(target.error_code, code);
     assert_int_equal(target.error_message == NULL, code == KAFKA_ERROR_NONE);
+    if (code == KAFKA_ERROR_PREFERRED_LEADER_NOT_AVAILABLE) {
+        assert_string_equal(target.error_message, "Failed to elect leader for partition a-0 under strategy "
+                                                  "PreferredReplicaPartitionLeaderElectionStrategy");
+    }
 }
 
 static void test_elections_that_are_asked_for(void **state)

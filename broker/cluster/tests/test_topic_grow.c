@@ -75,6 +75,23 @@ static void test_counts(void **state)
     scene_release(&s);
 }
 
+static void test_reassignment_in_progress(void **state)
+{
+    (void)state;
+    int32_t other[] = {2};
+    static const char message[] = "A partition reassignment is in progress for the topic 't'.";
+    struct scene s;
+    scene_init(&s, 1);
+    s.partitions[4].adding = other;
+    s.partitions[4].adding_count = 1;
+    assert_refused(&s, asked(2), &s.now, false, KAFKA_ERROR_REASSIGNMENT_IN_PROGRESS, message);
+    s.partitions[4].adding_count = 0;
+    s.partitions[0].removing = other;
+    s.partitions[0].removing_count = 1;
+    assert_refused(&s, asked(9), &s.now, false, KAFKA_ERROR_REASSIGNMENT_IN_PROGRESS, message);
+    scene_release(&s);
+}
+
 static void test_assignments(void **state)
 {
     (void)state;
@@ -196,9 +213,8 @@ static void test_cluster(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_assignments),
-        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_counts),      cmocka_unit_test(test_reassignment_in_progress),
+        cmocka_unit_test(test_assignments), cmocka_unit_test(test_choice),
         cmocka_unit_test(test_cluster),
     };
     return cmocka_run_group_tests_name("cluster/topic_grow", tests, NULL, NULL);

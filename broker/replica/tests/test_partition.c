@@ -65,6 +65,8 @@ static void test_epochs_fence(void **state)
     struct partition_read r = read_at(0);
     r.current_leader_epoch = 4;
     assert_int_equal(partition_fetch(s.partition, &r), ERR_FENCED_EPOCH);
+    r.current_leader_epoch = -2; // only -1 is none
+    assert_int_equal(partition_fetch(s.partition, &r), ERR_FENCED_EPOCH);
     r.current_leader_epoch = 6;
     assert_int_equal(partition_fetch(s.partition, &r), ERR_UNKNOWN_EPOCH);
     r.current_leader_epoch = 5;
