@@ -85,6 +85,27 @@ def broker_ids(bootstrap, timeout_s=10):
     return ids
 
 
+def partitions(bootstrap, timeout_s=10):
+    """Metadata v1 of all topics: what is said of each partition, sorted: (topic, error, partition, leader, replicas,
+    in-sync replicas)."""
+    answer = Reader(ask(bootstrap, API_METADATA, 1, struct.pack(">i", -1), timeout_s))
+
+    def broker():
+        return answer.take("i"), answer.string(), answer.take("i"), answer.string()
+
+    def topic():
+        _, name, _ = answer.take("h"), answer.string(), answer.take("?")
+        return [(name, *row) for row in answer.array(partition)]
+
+    def partition():
+        return (*answer.take("hii"), tuple(answer.array(lambda: answer.take("i"))),
+                tuple(answer.array(lambda: answer.take("i"))))
+
+    answer.array(broker)
+    answer.take("i")  # the controller
+    return sorted(row for rows in answer.array(topic) for row in rows)
+
+
 def create_topic(bootstrap, topic, partitions, timeout_s=30):
     """CreateTopics v1 with one replica; returns Kafka's error code for the topic."""
     body = (struct.pack(">i", 1) + _string(topic)

@@ -9,10 +9,17 @@ import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Exit;
 
@@ -21,14 +28,18 @@ import org.apache.kafka.common.utils.Exit;
  *
  * <p>Reads commands from standard input, one a line: a tool's name and its arguments, with tabs between them. After each
  * it writes what the tool wrote, standard output and errors as they came, and a line that ends with the exit code:
- * {@code <mark> 0}. One command more than the tools there are: {@code produce TOPIC PARTITION COUNT}, records of one
- * batch with fixed times.
+ * {@code <mark> 0}. Commands more than the tools there are: {@code produce TOPIC PARTITION COUNT}, records of one batch
+ * with fixed times; {@code reassign TOPIC PARTITION REPLICAS}, with commas between these, which unlike the tool takes
+ * brokers that are away; {@code join GROUP CLIENT TOPIC} and {@code leave GROUP CLIENT}, see {@link Members}.
  */
 public final class RunTools {
   private static final Map<String, String> TOOLS =
       Map.of(
           "kafka-topics", "org.apache.kafka.tools.TopicCommand",
           "kafka-configs", "kafka.admin.ConfigCommand",
+          "kafka-consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+          "kafka-reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+          "kafka-leader-election", "org.apache.kafka.tools.LeaderElectionCommand",
           "kafka-log-dirs", "org.apache.kafka.tools.LogDirsCommand",
           "kafka-delete-records", "org.apache.kafka.tools.DeleteRecordsCommand",
           "kafka-get-offsets", "org.apache.kafka.tools.GetOffsetShell",
@@ -91,8 +102,9 @@ public final class RunTools {
         });
     BufferedReader commands =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    Members members = new Members(bootstrap);
     for (String line = commands.readLine(); line != null; line = commands.readLine()) {
-      run(List.of(line.split("\t")), bootstrap);
+      run(List.of(line.split("\t")), bootstrap, members);
       stream.flush();
       saying.end(0);
       int code = saying.code();
@@ -101,13 +113,29 @@ public final class RunTools {
       answers.println(mark + " " + code);
       answers.flush();
     }
+    members.leaveAll();
   }
 
-  private static void run(List<String> command, String bootstrap) {
-    if (command.get(0).equals("produce")) {
-      produce(bootstrap, command.get(1), Integer.parseInt(command.get(2)), Integer.parseInt(command.get(3)));
-      return;
+  private static void run(List<String> command, String bootstrap, Members members) {
+    switch (command.get(0)) {
+      case "produce":
+        produce(bootstrap, command.get(1), Integer.parseInt(command.get(2)), Integer.parseInt(command.get(3)));
+        break;
+      case "reassign":
+        reassign(bootstrap, command.get(1), Integer.parseInt(command.get(2)), command.get(3));
+        break;
+      case "join":
+        members.join(command.get(1), command.get(2), command.get(3));
+        break;
+      case "leave":
+        members.leave(command.get(1), command.get(2));
+        break;
+      default:
+        runTool(command, bootstrap);
     }
+  }
+
+  private static void runTool(List<String> command, String bootstrap) {
     List<String> arguments = new ArrayList<>(command.subList(1, command.size()));
     arguments.addAll(List.of("--bootstrap-server", bootstrap));
     try {
@@ -132,6 +160,19 @@ public final class RunTools {
         producer.send(new ProducerRecord<>(topic, partition, FIRST_TIMESTAMP_MS + i, key, new byte[RECORD_BYTES]));
       }
       producer.flush();
+    }
+  }
+
+  private static void reassign(String bootstrap, String topic, int partition, String replicas) {
+    List<Integer> wanted = Arrays.stream(replicas.split(",")).map(Integer::valueOf).collect(Collectors.toList());
+    try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+      admin
+          .alterPartitionReassignments(
+              Map.of(new TopicPartition(topic, partition), Optional.of(new NewPartitionReassignment(wanted))))
+          .all()
+          .get();
+    } catch (InterruptedException | ExecutionException e) {
+      System.err.println(e.getMessage());
     }
   }
 
