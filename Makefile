@@ -63,6 +63,8 @@ lint:
 	@python3 -B compat-tests/cluster/test_checker.py --quiet
 	@python3 -B compat-tests/librdkafka/test_runner.py --quiet
 	@python3 -B bench/test_guard.py --quiet
+	@python3 -B compat-tests/clients/test_row.py --quiet
+	@python3 -B compat-tests/document --check
 
 asan-unit:
 	@tools/install-deps check

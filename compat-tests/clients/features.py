@@ -69,7 +69,7 @@ CONNECT = {
 
 OF_THEIR_OWN = {"kafka-streams": STREAMS, "kafka-connect": CONNECT}
 
-CLIENTS = ["java", "java-4", "franz-go", "sarama", "kafka-go",
+CLIENTS = ["java", "java-4", "kafka-streams", "kafka-connect", "kafka-tools", "franz-go", "sarama", "kafka-go",
            "kafka-python", "aiokafka", "confluent-kafka", "kafkajs", "confluent-kafka-javascript", "rskafka",
            "rust-rdkafka", "kcat"]
 

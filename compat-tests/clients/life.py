@@ -24,7 +24,7 @@ from agents import Agent, Lacking
 from features import LIFE
 from records import CODECS, PARTITIONS, Mismatch, await_true, expect
 from report import Report
-from row import Row
+from row import LIMITS, Row
 
 POLL_MS = 200
 SETTLE_S = 30
@@ -108,6 +108,7 @@ class Life:
 
     def refuse_large(self):
         """A record beyond the topic's max.message.bytes, which the client lets through."""
+        self.agent.need("error-too-large")
         topic = self.topic + "-small"
         self.make_topic(topic, 1)
         expect("error code of AlterConfigs", 0, wire.alter_topic_configs(
@@ -408,7 +409,8 @@ def main():
     options = parser.parse_args()
     os.environ["AGENT_SCRATCH"] = options.scratch
     life = Life(options.agent, options.bootstrap)
-    report = Report(options.name, life.agent.client, LIFE)
+    limits = [life.agent.lacks[trait] for trait in LIMITS if trait in life.agent.lacks]
+    report = Report(options.name, life.agent.client, LIFE, limits)
     try:
         live(life, report)
     finally:

@@ -117,7 +117,8 @@ class Cache:
 
     def cargo(self, name, project):
         """A Rust program, in the versions of its Cargo.lock."""
-        need("cargo", "cc")
+        if not shutil.which("cargo"):
+            raise Skipped("there is no cargo; Debian 12 has none that is new enough")
         found = subprocess.run(["cargo", "--version"], capture_output=True, text=True, check=True).stdout
         if version_of(r"cargo (\d+)\.(\d+)", found) < MIN_CARGO:
             raise Skipped("this client needs a newer Rust than that of " + found.strip())

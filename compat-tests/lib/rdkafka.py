@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing and reading rows of records (see records.py) with confluent-kafka.
 
-The client test is made of these, and so are the tests that need a client for another purpose.
+The tests that need a client for their own purpose are made of these.
 Everything is bounded in time and raises Mismatch with the place where something differs.
 """
 

@@ -3,8 +3,7 @@
 
 A topic gets one numbered row of records: number i goes to partition i mod 3, its timestamp is one
 second after number i - 1, and its key, value and headers run through every shape that is easily
-lost on the way (absent, empty, binary, large, repeated header names). The clients in other
-languages write the same shapes.
+lost on the way (absent, empty, binary, large, repeated header names).
 """
 
 import collections
@@ -39,9 +38,7 @@ def first_timestamp_ms():
     return int(time.time() * 1000) - 3600 * 1000
 
 
-def make(number, base_ms, nulls=True):
-    """`nulls=False`: for clients that refuse null header values and records without key and
-    value; such headers are made empty, and such records get a key."""
+def make(number, base_ms):
     key = (b"key-%d" % number, None, b"", bytes([0, 255, number & 255, 10, 13]))[number % 4]
     value = (b"record %d, told again and again. " % number * (number % 40 + 1),
              None,
@@ -52,9 +49,6 @@ def make(number, base_ms, nulls=True):
                [("number", b"%d" % number)],
                [("same", b"1"), ("same", b"2"), ("empty", b""), ("null", None),
                 ("n\u00e4me", "w\u00e9rt".encode())])[number % 3]
-    if not nulls:
-        headers = [(name, content or b"") for name, content in headers]
-        key = b"key" if key is None and value is None else key
     return Record(number % PARTITIONS, key, value, headers, base_ms + number * STEP_MS)
 
 

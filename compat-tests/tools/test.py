@@ -25,17 +25,16 @@ import os
 import pathlib
 import re
 import shlex
-import subprocess
 import sys
 import time
 
 import brokers
 import wire
+from kafka_tools import Tools
 from records import await_true
 
 HERE = pathlib.Path(__file__).resolve().parent
 DIFFERENCES = HERE.parent.parent / "docs" / "DIFFERENCES.md"
-MARK = "-----exit"
 BROKER_ID = 1
 CLUSTER_IDS = (1, 2, 3)
 # Both kinds of broker get these in a file, so that all other keys have Kafka's defaults.
@@ -53,37 +52,6 @@ KAFKA_SETTLES_S = 1.0
 UNTIL_S = 60
 UNTIL_LOOK_S = 0.2
 STACK = re.compile(r"\s+at [\w.$/]+\(|\s+\.\.\. \d+ more|\s*Caused by: ")
-
-
-class Tools:
-    """The virtual machine that runs the tools."""
-
-    def __init__(self, bootstrap, work_dir):
-        config = work_dir / "log4j.properties"
-        config.write_text("log4j.rootLogger=OFF\n")
-        libraries, classes = os.environ["TOOLS_LIBRARIES"], os.environ["TOOLS_CLASSES"]
-        self.child = subprocess.Popen(
-            ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.language=en",
-             "-Dlog4j.configuration=" + config.resolve().as_uri(),
-             "-cp", os.path.join(libraries, "*") + os.pathsep + classes, "RunTools", MARK, bootstrap],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
-
-    def run(self, words):
-        """What the command printed, with its exit code as the last line."""
-        self.child.stdin.write("\t".join(words) + "\n")
-        self.child.stdin.flush()
-        lines = []
-        for line in self.child.stdout:
-            line = line.rstrip("\n")
-            if line.startswith(MARK):
-                return lines + ["exit code" + line[len(MARK):]]
-            lines.append(line)
-        raise brokers.BrokerError("the tools ended after " + " ".join(words))
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
-        self.child.stdout.close()
 
 
 class Alone:

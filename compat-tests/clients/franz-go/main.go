@@ -66,7 +66,10 @@ func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
 func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
-	_, err := c.admin.DeleteTopic(ctx, r.Topic)
+	answer, err := c.admin.DeleteTopics(ctx, r.Topic)
+	if err == nil {
+		err = answer[r.Topic].Err
+	}
 	return nil, err
 }
 
@@ -119,7 +122,7 @@ func (c *client) deleteRecords(r *agent.Request) (agent.Answer, error) {
 	before.AddOffset(r.Topic, r.Partition, r.Offset, -1)
 	answer, err := c.admin.DeleteRecords(ctx, before)
 	if err == nil {
-		err = answer.Error()
+		err = answer[r.Topic][r.Partition].Err
 	}
 	return nil, err
 }
@@ -353,7 +356,7 @@ func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
 	set.Add(r.Topic, 0)
 	answer, err := c.admin.DeleteOffsets(ctx, r.Group, set)
 	if err == nil {
-		err = answer.Error()
+		err = answer[r.Topic][0]
 	}
 	return nil, err
 }
@@ -361,9 +364,9 @@ func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
 func (c *client) deleteGroup(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
-	answer, err := c.admin.DeleteGroup(ctx, r.Group)
+	answer, err := c.admin.DeleteGroups(ctx, r.Group)
 	if err == nil {
-		err = answer.Err
+		err = answer[r.Group].Err
 	}
 	return nil, err
 }
