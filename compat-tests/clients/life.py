@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a topic and of a consumer group, with one client: prints a line per feature.
 
-  life.py --name CLIENT --agent COMMAND BOOTSTRAP SCRATCH
+  life.py --name CLIENT --agent COMMAND BOOTSTRAP
 
 COMMAND starts the client's agent (README.md). Exits with 0 when no feature fails. Where env COMPAT_RESULTS names a
 folder, what was printed is also left there, as CLIENT.json.
@@ -11,7 +11,6 @@ partition, what is committed) is asked over a bare socket, so that no client is 
 """
 
 import argparse
-import os
 import shlex
 import sys
 import time
@@ -405,9 +404,7 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--agent", required=True, type=shlex.split)
     parser.add_argument("bootstrap")
-    parser.add_argument("scratch")
     options = parser.parse_args()
-    os.environ["AGENT_SCRATCH"] = options.scratch
     life = Life(options.agent, options.bootstrap)
     limits = [life.agent.lacks[trait] for trait in LIMITS if trait in life.agent.lacks]
     report = Report(options.name, life.agent.client, LIFE, limits)
