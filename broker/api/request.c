@@ -181,7 +181,9 @@ static void run_end(struct request *r, enum api_step step)
             r->end = API_CLOSE;
         }
     } else if (step == API_CLOSE) {
-        refusal_log(r, r->api->key, r->version, "past a limit, without memory, or an error that acks=0 cannot be told");
+        refusal_log(r, r->api->key, r->version,
+                    "past a limit, without memory, before the controller has spoken to this broker, or an error that "
+                    "acks=0 cannot be told");
     }
     if (wait_disarm(&r->wait)) {
         request_end(r);
