@@ -113,7 +113,7 @@ def draw(results, folder):
             ("cpu.svg", "Broker CPU beside Kafka's", ratio_bars(results)),
             ("latency.svg", "End-to-end latency", latencies(results)),
             ("partitions.svg", "Growth with partitions", growth(
-                results, "curve-partitions", "Broker CPU per one-record request", "partitions written in turn")),
+                results, "curve-partitions", "Broker CPU per one-record request", "partitions, ten written to")),
             ("connections.svg", "Growth with connections", growth(
                 results, "curve-connections", "Broker CPU per one-record request", "connections, of which ten send"))):
         if picture:

@@ -99,7 +99,7 @@ def latencies(row, *names):
     parts = []
     for target in ("ottla", "kafka"):
         values = [median(rounds.figures(row, target, name)) for name in names]
-        parts.append("-" if None in values else " ".join("%.1f" % (value / 1e3) for value in values))
+        parts.append("-" if None in values or not any(values) else " ".join("%.1f" % (value / 1e3) for value in values))
     return "-" if parts == ["-", "-"] else " / ".join(parts)
 
 

@@ -17,6 +17,7 @@ import targets
 
 GIB = 1 << 30
 WARM = 0.85  # of the cost before: warming up has an end when one more time does not bring it below
+SHARE = 1.3  # of its due part of the time that is left: most cases need less than theirs
 UNIT = {"GiB": "s/GiB", "request": "us/request", "record": "us/record", "": ""}
 
 
@@ -34,14 +35,18 @@ class Clock:
     def begin_case(self, weight):
         """False when there is no time for it any more. What a case does not use is there for those that follow."""
         left = self.end - time.monotonic()
-        self.case_end = time.monotonic() + max(0.0, left) * min(1.0, 1.3 * weight / max(self.weight_left, weight))
+        share = min(1.0, SHARE * weight / max(self.weight_left, weight))
+        self.case_end = time.monotonic() + max(0.0, left) * share
         self.weight_left -= weight
         return left > 0
+
+    def is_late(self):
+        return time.monotonic() > self.case_end
 
     def rounds_of(self, most=None, warm_up=True):
         """0 (which warms up), 1, 2, ...; fewer than asked for when the time of the case is over, but one."""
         for number in range(0 if warm_up else 1, (most or self.rounds) + 1):
-            if number > 1 and time.monotonic() > self.case_end:
+            if number > 1 and self.is_late():
                 return
             yield number
 
@@ -55,13 +60,15 @@ def measure(server, drive):
     return sample
 
 
-def warm_up(server, drive, per, most):
+def warm_up(clock, server, drive, per, most):
     """Until the cost does not fall any more, which takes Java a while; returns system calls per request."""
     counter = targets.SystemCalls(server.pids())
     sample = measure(server, drive)
     calls = counter.end()
     before = cost(sample, per)
     for _ in range(most):
+        if clock.is_late():
+            break
         now = cost(measure(server, drive), per)
         if now > WARM * before:
             break
@@ -69,14 +76,14 @@ def warm_up(server, drive, per, most):
     return calls / sample["requests"] if calls is not None and sample.get("requests") else None
 
 
-def alternate(clock, servers, drive, per, rounds=None):
+def alternate(clock, servers, drive, per, rounds=None, warm_ups=None):
     """Runs drive(server) on each in turn. Returns the samples of each and its system calls per request."""
     samples = {server.name: [] for server in servers}
     syscalls = {}
     for number in clock.rounds_of(rounds):
         for server in servers if number % 2 else reversed(servers):
             if number == 0:
-                syscalls[server.name] = warm_up(server, drive, per, clock.warm_ups)
+                syscalls[server.name] = warm_up(clock, server, drive, per, warm_ups or clock.warm_ups)
             else:
                 samples[server.name].append(measure(server, drive))
     return samples, syscalls
