@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A small map from byte strings to numbers, to find what a request names twice (topics by name, partitions by topic
-// and number) without comparing each with each. Entries lie in the caller's arena, whose limit bounds the map.
+// and number) without comparing each with each. The first entry lies in the map itself, which therefore may not move; the
+// others in the caller's arena, whose limit bounds them.
 #ifndef OTTLA_API_KEY_MAP_H
 #define OTTLA_API_KEY_MAP_H
 
@@ -10,7 +11,10 @@
 struct key_map_entry;
 
 struct key_map {
-    struct key_map_entry *entries;
+    bool has_first;
+    struct slice first_key;
+    int64_t first_value;
+    struct key_map_entry *others;
 };
 
 void key_map_init(struct key_map *m);
