@@ -67,6 +67,7 @@ LATENCY_RATES = (1000, 10000, 50000)
 CURVE_PARTITIONS = (10, 100, 1000, 5000)
 CURVE_CONNECTIONS = (10, 100, 1000, 10000)
 KAFKA_CURVE_MAX = 1000
+MANY_ROUNDS = 3  # of starts with 2,000 partitions, which take Kafka many seconds
 
 
 # ---- topics and ceilings -------------------------------------------------------------------------------------------
@@ -356,7 +357,7 @@ def run_start(bench):
         server.start()
         create_topic(server, "many", count)
         clients.load("produce", server.port, topic="many", partitions=count, requests=count, in_flight=64)
-        for _ in bench.clock.rounds_of(warm_up=False):
+        for _ in bench.clock.rounds_of(MANY_ROUNDS, warm_up=False):
             server.stop()
             clean[server.name].append(timed_start(server, "many", count))
             if bench.is_quick:

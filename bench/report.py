@@ -15,6 +15,7 @@ import rounds
 BEGIN, END = "<!-- bench/run --record writes from here -->", "<!-- to here -->"
 DOCUMENT = "BENCHMARKS.md"
 PLOTS = "benchmarks"
+BUSY_LOAD = 1.0  # load average before the run
 
 
 def median(values):
@@ -105,20 +106,20 @@ def latencies(row, *names):
 
 def cases_table(results):
     lines = ["Each pair is Ottla / Kafka, a median; ratios are median (least - most) of the rounds.", "",
-             "| case | broker CPU | of Kafka's | of bare | records/s | MB/s | p50 p99 p99.9 ms | RSS MiB | calls |",
-             "|---|---|---|---|---|---|---|---|---|"]
+             "| case | CPU | of Kafka's | of bare | records/s | MB/s | p50 p99 p99.9, ms | RSS MiB | calls | rounds |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
     for row in results["rows"]:
         if not row["per"]:
             continue
         calls = " / ".join(number(row["syscalls"].get(target)) for target in ("ottla", "kafka"))
-        lines.append("| %s | %s %s | %s | %s | %s | %s | %s | %s | %s |" % (
+        lines.append("| %s | %s %s | %s | %s | %s | %s | %s | %s | %s | %d |" % (
             row["title"], both(row, rounds.costs, "%.2f"), rounds.UNIT[row["per"]],
             rounds.spread(cost_ratio(row, "kafka")), rounds.spread(cost_ratio(row, "bare")),
             both(row, lambda r, target: rounds.rates(r, target, "records"), "%.0f"),
             both(row, lambda r, target: [value / 1e6 for value in rounds.rates(r, target, "bytes")], "%.0f"),
             latencies(row, "p50_us", "p99_us", "p999_us"),
             both(row, lambda r, target: rounds.figures(r, target, "rss_mib"), "%.0f"),
-            "-" if calls == "- / -" else calls))
+            "-" if calls == "- / -" else calls, len(row["samples"]["ottla"])))
     return "\n".join(lines) + "\n"
 
 
@@ -153,9 +154,12 @@ def line_of(row):
 
 def text_of(results, drawn):
     facts = results["machine"]
-    parts = ["%s, %s, %s, %s; %s, %s; %s, %s. %d rounds, %.0f minutes, load average %s at the end of the run.\n" % (
+    parts = ["%s, %s, %s, %s; %s, %s; %s, %s. %d rounds, %.0f minutes, load average %s before the run.\n" % (
         facts["when"], facts["processor"], facts["memory"], facts["system"], facts["ottla"], facts["compiler"],
         facts["kafka"], facts["java"], results["rounds"], results["minutes"], facts["load"])]
+    if float(facts["load"]) > BUSY_LOAD:
+        parts.append("**The machine was busy with other work.** Ratios of CPU say something, times of start and "
+                     "latencies do not; Java may not have been warm.\n")
     parts.append(figures_table(results))
     parts.append(starts_table(results))
     parts.append(cases_table(results))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A small map from byte strings to numbers, to find what a request names twice (topics by name, partitions by topic
-// and number) without comparing each with each. The first entry lies in the map itself, which therefore may not move; the
-// others in the caller's arena, whose limit bounds them.
+// and number) without comparing each with each. The first entry lies in the map itself, which therefore may not move;
+// the others in the caller's arena, whose limit bounds them.
 #ifndef OTTLA_API_KEY_MAP_H
 #define OTTLA_API_KEY_MAP_H
 
