@@ -27,6 +27,7 @@ import time
 import answers
 import brokers
 import cases
+import installed
 import messages
 import wire
 from records import await_true
@@ -162,10 +163,8 @@ def read_recording():
 
 def write_results(states):
     """states: {(api, version): Counter of same, listed, differ}"""
-    folder = pathlib.Path(os.environ.get("COMPAT_DIR") or ROOT / "build" / "compat") / "wire"
-    folder.mkdir(parents=True, exist_ok=True)
     rows = [{"api": api, "version": version, **counts} for (api, version), counts in sorted(states.items())]
-    (folder / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
+    installed.results_file("wire").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def outcome_differences(kafka, here):
