@@ -20,6 +20,7 @@ class Links:
     """The thread; `open` makes a link."""
 
     def __init__(self):
+        self.all = []
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -28,6 +29,7 @@ class Links:
         """name_of(client id) -> whom `Link.cut` knows that sender as; without it all are alike."""
         link = Link(self, server_port, name_of)
         asyncio.run_coroutine_threadsafe(link.listen(), self.loop).result(START_TIMEOUT_S)
+        self.all.append(link)
         return link
 
     def close(self):
@@ -37,6 +39,8 @@ class Links:
         self.loop.close()
 
     async def end_tasks(self):
+        for link in self.all:
+            link.server.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
