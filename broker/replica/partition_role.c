@@ -101,6 +101,7 @@ static enum err lead_begin(struct partition *p, const struct cluster_partition_s
     p->hidden_bytes = PARTITION_WAKE_ALL; // how many there are below the watermark is not known
     settings_take(p, s->config);
     partition_advance(p, p->log, woken);
+    partition_wake_deletes(p, p->log, woken); // who is no replica any more is not waited for
     return ERR_OK;
 }
 

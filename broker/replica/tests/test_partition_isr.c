@@ -429,6 +429,13 @@ static void test_deletions_wait_for_followers(void **state)
     assert_int_equal(scene_follow(&s, 7), ERR_OK);
     sem_wait(&w.woken);
     assert_int_equal(partition_deleted(s.partition, offset, &low, NULL, NULL), ERR_NOT_LEADER);
+    // so does the end of a replica that has not come so far
+    assert_int_equal(scene_lead(&s, 8, 3, 1), ERR_OK);
+    wait_arm(&w.wait, 1);
+    assert_int_equal(partition_deleted(s.partition, offset, &low, &link, &w.wait), ERR_AGAIN);
+    assert_int_equal(scene_lead(&s, 9, 1, 1), ERR_OK);
+    sem_wait(&w.woken);
+    assert_int_equal(partition_deleted(s.partition, offset, &low, NULL, NULL), ERR_OK);
     scene_wait_release(&w);
     scene_close(&s);
 }
