@@ -180,7 +180,8 @@ static bool carry_out_end(struct letter *l)
     return true;
 }
 
-static void letter_try(struct letter *l)
+// again: it has been told already that there is no memory for it.
+static void letter_try(struct letter *l, bool again)
 {
     struct fetch_thread *t = l->thread;
     kept_drop(t, l);
@@ -190,12 +191,14 @@ static void letter_try(struct letter *l)
     }
     TAILQ_INSERT_TAIL(&t->kept, l, entry);
     timer_set(&t->timer, t->all->options.settings.backoff_ms);
-    log_warn("replica", "no memory for what broker %d is to be asked; tried again", (int)l->broker_id);
+    if (!again) {
+        log_warn("replica", "no memory for what broker %d is to be asked; tried again", (int)l->broker_id);
+    }
 }
 
 static void letter_read(struct mailbox_item *item)
 {
-    letter_try((struct letter *)item);
+    letter_try((struct letter *)item, false);
 }
 
 static void on_timer(void *ctx)
@@ -206,7 +209,7 @@ static void on_timer(void *ctx)
     TAILQ_CONCAT(&again, &t->kept, entry);
     while ((l = TAILQ_FIRST(&again)) != NULL) {
         TAILQ_REMOVE(&again, l, entry);
-        letter_try(l);
+        letter_try(l, true);
     }
 }
 

@@ -369,10 +369,11 @@ static void copy_stop(struct replica_manager *m, struct replica *r)
 static void copy_begin(struct replica_manager *m, struct replica *r, int32_t leader, int32_t leader_epoch)
 {
     enum err err = replication_follow(&m->replication, r->partition, leader, leader_epoch);
+    bool told = r->uncopied && r->leader_epoch == leader_epoch;
     r->uncopied = err != ERR_OK;
     r->leader = leader;
     r->leader_epoch = leader_epoch;
-    if (r->uncopied) {
+    if (r->uncopied && !told) {
         log_warn("replica", "%s-%d is not copied from broker %d yet: %s; tried again", partition_topic(r->partition),
                  (int)partition_index(r->partition), (int)leader, err_text(err));
     }
