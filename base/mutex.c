@@ -104,7 +104,8 @@ void cond_wait(struct cond *c, struct mutex *m)
 
 bool cond_wait_until(struct cond *c, struct mutex *m, int64_t mono_us)
 {
-    const struct timespec until = {.tv_sec = mono_us / 1000000, .tv_nsec = mono_us % 1000000 * 1000};
+    const int64_t us = mono_us > 0 ? mono_us : 0; // pthreads knows no time before the clock's beginning
+    const struct timespec until = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
     held_remove(m);
     held_push(m);
     int rc = pthread_cond_timedwait(&c->raw, &m->raw, &until);

@@ -35,7 +35,7 @@ struct cond {
 void cond_init(struct cond *c);
 void cond_destroy(struct cond *c);
 void cond_wait(struct cond *c, struct mutex *m);
-// Until that moment of the monotonic clock at most; false: it has come.
+// Until that moment of the monotonic clock at most, whichever it is; false: it has come.
 bool cond_wait_until(struct cond *c, struct mutex *m, int64_t mono_us);
 void cond_signal(struct cond *c);
 void cond_broadcast(struct cond *c);

@@ -93,6 +93,7 @@ static void test_wait_until(void **state)
     while (cond_wait_until(&c, &m, until_us)) { // nobody signals, but a wake may come of itself
     }
     assert_true(os_mono_us(os_real()) >= until_us);
+    assert_false(cond_wait_until(&c, &m, -1));
     mutex_unlock(&m);
     cond_destroy(&c);
     mutex_destroy(&m);

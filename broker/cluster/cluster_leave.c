@@ -103,15 +103,19 @@ void leave_close(struct cluster *c)
     timer_release(&c->leave.timer);
 }
 
-// What all tries take at most: each may wait for an answer, and rests then.
-static int64_t limit_us(const struct cluster *c, int32_t max_tries, int64_t backoff_ms)
+// When all tries are over at the latest: each may wait for an answer, and rests then. The settings may be any numbers.
+static int64_t end_us(const struct cluster *c, int32_t max_tries, int64_t backoff_ms)
 {
-    return max_tries * (c->options.controller_timeout_ms + backoff_ms) * 1000;
+    int64_t us;
+    bool never = __builtin_add_overflow(c->options.controller_timeout_ms, backoff_ms, &us) ||
+                 __builtin_mul_overflow(us, (int64_t)max_tries * 1000, &us) ||
+                 __builtin_add_overflow(us, os_mono_us(c->options.os), &us);
+    return never ? INT64_MAX : us;
 }
 
 void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms)
 {
-    int64_t until_us = os_mono_us(c->options.os) + limit_us(c, max_tries, backoff_ms);
+    int64_t until_us = end_us(c, max_tries, backoff_ms);
     bool in_time = true;
     c->leave.item.run = leave_begin;
     c->leave.tries_left = max_tries;

@@ -4,6 +4,7 @@
 #include <semaphore.h>
 
 #include "base/tests/cmocka_all.h"
+#include "broker/cluster/cluster_internal.h"
 #include "broker/cluster/tests/cluster_rig.h"
 
 static void test_alone(void **state)
@@ -13,6 +14,20 @@ static void test_alone(void **state)
     cluster_rig_init(&r);
     cluster_rig_start(&r);
     cluster_ask_leave(r.cluster, 3, 600000);
+    cluster_rig_release(&r);
+}
+
+// A rest that is longer than time can be told in is no limit that is over at once.
+static void test_any_rest(void **state)
+{
+    (void)state;
+    struct cluster_rig r;
+    cluster_rig_init(&r);
+    cluster_rig_start(&r);
+    cluster_ask_leave(r.cluster, 1, INT64_MAX / 1000);
+    mutex_lock(&r.cluster->gate_mu);
+    assert_true(r.cluster->leave.done);
+    mutex_unlock(&r.cluster->gate_mu);
     cluster_rig_release(&r);
 }
 
@@ -49,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_any_rest),
         cmocka_unit_test(test_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
