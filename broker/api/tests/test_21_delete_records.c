@@ -4,6 +4,7 @@
 #include "base/tests/cmocka_all.h"
 #include "broker/api/tests/api_rig.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #define PRODUCE        0
@@ -130,11 +131,12 @@ static void test_waits_for_the_follower(void **state)
     answer_is(&rig, fd, delete_send(&rig, fd, 1, 0), KAFKA_ERROR_REQUEST_TIMED_OUT, 0);
     int32_t id = delete_send(&rig, fd, 2, 600000);
     while (partition_log_start(p) < 2) {
+        sched_yield();
     }
     follower_fetch(&rig, follower, 2);
     answer_is(&rig, fd, id, KAFKA_ERROR_NONE, 2);
-    follower_fetch(&rig, follower,
-                   0); // it has come back with less: whose client goes away waits no more, nor at the stop
+    // it has come back with less: whose client goes away waits no more, nor does anybody at the stop
+    follower_fetch(&rig, follower, 0);
     int gone = rig_connect(&rig);
     delete_send(&rig, gone, 1, 600000);
     close(gone);
