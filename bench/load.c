@@ -3,14 +3,17 @@
 // A load of exact shape over raw sockets, from one thread. Works the same against any broker, and as far as Produce and
 // Fetch go against `bare`. What is measured is printed as one JSON object; an answer with an error ends the program.
 //
-//   load produce  port= topic= [partitions= connections= in_flight= requests= seconds= rate= bytes= records= acks=
-//   like=] load fetch    port= topic= [connections= in_flight= requests= seconds= rate= bytes= offset= wait_ms=] load
-//   commit   port= topic= [connections= in_flight= requests= seconds= rate=] load hello    port= [connections=
-//   in_flight= requests= seconds= rate=]      ApiVersions load latency  port= topic= rate= [seconds= warm= bytes=
-//   records= acks= consumers=] load hold     port= [connections=]     opens them, says hello on each, prints a line,
-//   ends with its input load create   port= topic= [partitions= replicas= config=NAME:VALUE] load await    port= topic=
-//   [partitions=]     until this broker leads them all, in order load metadata port=                    connects until
-//   it is answered
+//   load produce  port= topic= [partitions= bytes= records= acks= like=] [DRIVE]
+//   load fetch    port= topic= [bytes= offset= wait_ms=] [DRIVE]
+//   load commit   port= topic= [DRIVE]
+//   load hello    port= [DRIVE]                         ApiVersions
+//   load latency  port= topic= rate= [seconds= warm= bytes= records= acks= consumers=]
+//   load hold     port= [connections=]                  says hello on each, prints a line, ends with its input
+//   load create   port= topic= [partitions= replicas= config=NAME:VALUE]
+//   load await    port= topic= [partitions=]            until this broker leads them all, in order
+//   load metadata port=                                 connects until it is answered
+//
+// DRIVE: connections= in_flight= requests= seconds= rate=
 //
 // produce: `records` records of `bytes` each per request, the partitions in turn; with like=TOPIC the first batch of
 // that topic's partition 0 instead, whatever its codec. fetch: partition 0, always from the same offset (-1: its end),

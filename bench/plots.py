@@ -2,7 +2,6 @@
 """Plots as SVG, written by hand: what they show are a few bars and lines."""
 
 import math
-import statistics
 from xml.sax.saxutils import escape
 
 import rounds
@@ -11,10 +10,6 @@ COLOURS = {"ottla": "#1f6fb4", "kafka": "#c44e52", "bare": "#777777"}
 WIDTH = 900
 LABEL_WIDTH = 420
 BAR = 18
-
-
-def median(values):
-    return statistics.median(values) if values else None
 
 
 def text(x, y, words, anchor="start", size=12):
@@ -42,7 +37,7 @@ def ratio_bars(results):
     height = 60 + len(rows) * (BAR + 6)
     parts = [text(10, 20, "Broker CPU for the same work, as a part of Apache Kafka's (1.0)", size=14)]
     for i, (title, values) in enumerate(rows):
-        y, middle = 36 + i * (BAR + 6), median(values)
+        y, middle = 36 + i * (BAR + 6), rounds.median(values)
         parts += [text(LABEL_WIDTH - 8, y + 13, title, "end", 11),
                   '<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>' % (
                       LABEL_WIDTH, y, middle * scale, BAR, COLOURS["ottla"]),
@@ -90,7 +85,7 @@ def curve(title, unit, series, parameter_name):
 
 def growth(results, case, title, parameter_name):
     rows = [row for row in results["rows"] if row["case"] == case]
-    return curve(title, "us", {target: [(row["parameter"], median(rounds.costs(row, target))) for row in rows]
+    return curve(title, "us", {target: [(row["parameter"], rounds.median(rounds.costs(row, target))) for row in rows]
                                for target in ("ottla", "kafka")}, parameter_name)
 
 
@@ -100,7 +95,7 @@ def latencies(results):
     for target in ("ottla", "kafka"):
         for name, key in (("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us")):
             series["%s %s" % (target, name)] = [
-                (row["parameter"], (median(rounds.figures(row, target, key)) or 0) / 1e3) for row in rows]
+                (row["parameter"], (rounds.median(rounds.figures(row, target, key)) or 0) / 1e3) for row in rows]
     return curve("End to end, from when a record is due to its arrival at a consumer", "ms", series,
                  "records per second")
 

@@ -7,7 +7,6 @@ docs/BENCHMARKS.md keeps the tables of the last recorded run between its two mar
 import collections
 import json
 import re
-import statistics
 
 import plots
 import rounds
@@ -16,10 +15,6 @@ BEGIN, END = "<!-- bench/run --record writes from here -->", "<!-- to here -->"
 DOCUMENT = "BENCHMARKS.md"
 PLOTS = "benchmarks"
 BUSY_LOAD = 1.0  # load average before the run
-
-
-def median(values):
-    return statistics.median(values) if values else None
 
 
 # ---- the figures that were aimed at --------------------------------------------------------------------------------
@@ -78,7 +73,7 @@ def figures_table(results):
         row = row_of(results, case)
         values = values_of(row) if row else []
         if values:
-            reached = "reached" if median(values) <= aim else "missed"
+            reached = "reached" if rounds.median(values) <= aim else "missed"
             lines.append("| %s | %s | at most %s | %s |" % (title, rounds.spread(values, form), aim, reached))
     return "\n".join(lines) + "\n"
 
@@ -91,7 +86,7 @@ def number(value, form="%.1f"):
 
 def both(row, values_of, form):
     """Ottla's and Kafka's medians."""
-    values = [median(values_of(row, target)) for target in ("ottla", "kafka")]
+    values = [rounds.median(values_of(row, target)) for target in ("ottla", "kafka")]
     return "-" if values == [None, None] else "%s / %s" % tuple(number(value, form) for value in values)
 
 
@@ -99,7 +94,7 @@ def latencies(row, *names):
     """Ottla's and Kafka's medians of each percentile, in milliseconds."""
     parts = []
     for target in ("ottla", "kafka"):
-        values = [median(rounds.figures(row, target, name)) for name in names]
+        values = [rounds.median(rounds.figures(row, target, name)) for name in names]
         parts.append("-" if None in values or not any(values) else " ".join("%.1f" % (value / 1e3) for value in values))
     return "-" if parts == ["-", "-"] else " / ".join(parts)
 

@@ -116,6 +116,10 @@ def rates(of_row, target, name):
             if sample.get(name) and sample.get("seconds")]
 
 
+def median(values):
+    return statistics.median(values) if values else None
+
+
 def ratios(values, others):
     return [value / other for value, other in zip(values, others) if other]
 
