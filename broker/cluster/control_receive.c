@@ -81,6 +81,7 @@ static void config_read(struct cluster *c, void *arg, int32_t index, const struc
     arena_release(&a);
     if (--c->control_reads == 0) {
         control_apply(c, j);
+        control_next(c);
     }
 }
 
@@ -347,7 +348,6 @@ static void control_apply(struct cluster *c, struct cluster_job *j)
         control_metadata(c, j);
     }
     control_finish(c, j);
-    control_next(c);
 }
 
 static void control_next(struct cluster *c)
