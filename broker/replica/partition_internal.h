@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Inside of a partition, shared by its files only (partition*.c). Four locks, in this order:
-//   move_mu    whoever writes to the copy that a move makes (`future`), makes it or takes it away; held while a chunk is
-//              copied and fsynced, so who must not wait for a disk does without
+//   move_mu    whoever writes to the copy that a move makes (`future`), makes it or takes it away; held across fsyncs
 //   append_mu  whoever writes to the log, and whoever ends the partition
 //   log_gate   (shared) whoever reads or flushes the log; taken alone by partition_end, so the log outlives its readers
 //   state_mu   leader epoch, high watermark, failure, wait lists; never held across a system call
