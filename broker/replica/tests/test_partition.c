@@ -164,14 +164,7 @@ static void test_end_wakes_everybody(void **state)
     struct partition_offset o = {.current_leader_epoch = -1, .timestamp = -1};
     assert_int_equal(partition_offset_for(kept, &o), ERR_NOT_LEADER);
     partition_unref(kept);
-    // what scene_close would do, without the partition
-    partition_unref(s.partition);
-    log_dir_close(s.log_dir, true);
-    pool_free(s.pool);
-    loop_stop(s.loop);
-    loop_free(s.loop);
-    arena_release(&s.arena);
-    test_dir_remove(s.dir);
+    scene_close_ended(&s);
     scene_wait_release(&w);
 }
 
