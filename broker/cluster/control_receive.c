@@ -55,8 +55,13 @@ static void topics_reserve(struct cluster_job *j, int32_t count)
     j->control.topics_count = 0;
 }
 
+// The partitions of one topic stand beside each other: it is noted once.
 static void topic_note(struct cluster_job *j, struct slice topic)
 {
+    const int32_t count = j->control.topics_count;
+    if (count > 0 && slice_equal(slice_str(j->control.topics[count - 1]), topic)) {
+        return;
+    }
     j->control.topics[j->control.topics_count++] = text_of(j, topic);
 }
 

@@ -61,7 +61,10 @@ static enum err move_create(struct partition *p, struct log_dir *to)
 {
     struct log *future;
     const struct log_config config = config_of(p);
-    enum err err = log_create_future(to, p->topic, p->index, &p->topic_id, &config, &future);
+    mutex_lock(&p->state_mu);
+    const struct uuid topic_id = p->topic_id;
+    mutex_unlock(&p->state_mu);
+    enum err err = log_create_future(to, p->topic, p->index, &topic_id, &config, &future);
     if (err == ERR_OK) {
         future_put(p, future);
         log_info("replica", "%s-%d: moving to %s", p->topic, (int)p->index, log_dir_path(to));

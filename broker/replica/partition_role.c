@@ -79,6 +79,9 @@ static enum err old_news_take(struct partition *p, const struct cluster_partitio
     bool nameless = p->log != NULL && uuid_is_zero(log_topic_id(p->log)) && !uuid_is_zero(&s->topic_id);
     enum err err = nameless ? topic_id_note(p, s) : ERR_FENCED_EPOCH;
     mutex_unlock(&p->append_mu);
+    if (nameless && err != ERR_OK) {
+        partition_fail(p, "writing the topic's id", err);
+    }
     return err;
 }
 
