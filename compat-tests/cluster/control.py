@@ -15,18 +15,14 @@
 - a topic is created by being used, at a broker that is not the controller
 """
 
-import argparse
 import json
-import pathlib
-import sys
 
 import confluent_kafka as ck
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource,
                                    NewTopic)
 
-import brokers
 import znodes
-from cluster import COUNT, TIMEOUT_S, Cluster
+from cluster import COUNT, TIMEOUT_S, main
 from records import Mismatch, await_true, expect
 
 PARTITIONS = 6
@@ -278,25 +274,19 @@ def used(admin):
                                           for p in topic.partitions.values())
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work_dir", type=pathlib.Path)
-    with Cluster(brokers.binary(), parser.parse_args().work_dir) as cluster:
-        for number, broker in cluster.brokers.items():
-            broker.overrides.update({"auto.create.topics.enable": "true",
-                                     "auto.leader.rebalance.enable": "false",
-                                     "replica.high.watermark.checkpoint.interval.ms": "500",
-                                     "broker.rack": RACKS[number]})
-        cluster.start()
-        for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, delete_records,
-                         racks, unclean, fail_log_dir, create_by_use):
-            print(scenario.__name__, flush=True)
-            scenario(cluster)
-        cluster.stop()
+def run(cluster):
+    for number, broker in cluster.brokers.items():
+        broker.overrides.update({"auto.create.topics.enable": "true",
+                                 "auto.leader.rebalance.enable": "false",
+                                 "replica.high.watermark.checkpoint.interval.ms": "500",
+                                 "broker.rack": RACKS[number]})
+    cluster.start()
+    for scenario in (spread, delete_with_one_away, move, move_throttled, prefer, delete_records,
+                     racks, unclean, fail_log_dir, create_by_use):
+        print(scenario.__name__, flush=True)
+        scenario(cluster)
+    cluster.stop()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Mismatch, brokers.BrokerError) as problem:
-        sys.exit(str(problem))
+    main(run)

@@ -8,16 +8,12 @@ others cut their logs to the same length. All replicas agree then, and nothing i
 of the loss; the checker must find each record of it, and no loss beside it.
 """
 
-import argparse
-import pathlib
-import sys
 import time
 
-import brokers
 import checker
-from cluster import TIMEOUT_S, Cluster
+from cluster import TIMEOUT_S, main
 from load import PARTITIONS, Load
-from records import Mismatch, await_true, expect
+from records import await_true, expect
 
 TOPIC = "prove"
 
@@ -71,15 +67,5 @@ def run(cluster):
     expect("lost records", sorted(lost(history)), sorted(found))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work_dir", type=pathlib.Path)
-    with Cluster(brokers.binary(), parser.parse_args().work_dir) as cluster:
-        run(cluster)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except (Mismatch, brokers.BrokerError) as problem:
-        sys.exit(str(problem))
+    main(run)

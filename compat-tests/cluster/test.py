@@ -7,14 +7,10 @@ each fault without one failed record, all replicas come back in sync, and the ch
 anomaly in the history.
 """
 
-import argparse
-import pathlib
-import sys
 import time
 
-import brokers
 import checker
-from cluster import SESSION_MS, Cluster
+from cluster import SESSION_MS, main
 from load import PARTITIONS, Load
 from records import Mismatch
 
@@ -68,15 +64,5 @@ def run(cluster):
         raise Mismatch(checker.shown(anomalies, SHOWN_ANOMALIES))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work_dir", type=pathlib.Path)
-    with Cluster(brokers.binary(), parser.parse_args().work_dir) as cluster:
-        run(cluster)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except (Mismatch, brokers.BrokerError) as problem:
-        sys.exit(str(problem))
+    main(run)

@@ -5,14 +5,16 @@ The brokers have the ids 1, 2, 3; every topic has a replica on each, and a recor
 when two have it. Nothing here judges what was written: that is the checker's business.
 """
 
+import argparse
 import pathlib
 import re
+import sys
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import brokers
-from records import await_true
+from records import Mismatch, await_true
 
 COUNT = 3
 SESSION_MS = 6000
@@ -126,3 +128,14 @@ class Cluster:
 
     def data_dirs(self):
         return {number: broker.data_dir for number, broker in self.brokers.items()}
+
+
+def main(run):
+    """A test program, WORK_DIR its argument, that is run(cluster): what is wrong is its last word."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work_dir", type=pathlib.Path)
+    try:
+        with Cluster(brokers.binary(), parser.parse_args().work_dir) as cluster:
+            run(cluster)
+    except (Mismatch, brokers.BrokerError) as problem:
+        sys.exit(str(problem))
