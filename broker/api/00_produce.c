@@ -322,8 +322,9 @@ static void run_append_prepared(struct request *r, struct produce_run *run)
 // Waiting
 
 // Settles what can be settled. link: wait for the others. Answers how many are still pending.
-static int32_t run_settle(struct request *r, struct produce_run *run, bool link)
+static int32_t run_settle(struct request *r, void *ctx, bool link)
 {
+    struct produce_run *run = ctx;
     int32_t pending = 0;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct produce_part *p = &run->parts[i];
@@ -369,23 +370,6 @@ static void run_release(struct produce_run *run)
             run->parts[i].partition = NULL;
         }
     }
-}
-
-// True when the request has to wait.
-static bool run_wait(struct request *r, struct produce_run *run)
-{
-    int32_t pending = run_settle(r, run, false);
-    if (pending == 0) {
-        return false;
-    }
-    wait_arm(&r->wait, pending);
-    int32_t linked = run_settle(r, run, true);
-    if (linked < pending) { // some were settled between the two looks: they will not count down
-        struct wake_list woken = {NULL};
-        wait_count_down(&r->wait, pending - linked, &woken);
-        wake_list_post(&woken);
-    }
-    return true;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -453,7 +437,7 @@ static enum api_step produce_wait(struct request *r, struct produce_run *run)
     const struct produce_request *in = r->in;
     r->deadline_ms = loop_now_ms(request_loop(r)) + (in->timeout_ms > 0 ? in->timeout_ms : 0);
     r->overtakable = true;
-    return run_wait(r, run) ? API_WAIT : run_answer(r, run);
+    return request_wait_for(r, run_settle, run) ? API_WAIT : run_answer(r, run);
 }
 
 static enum api_step produce_first_run(struct request *r)
@@ -497,7 +481,7 @@ enum api_step api_produce(struct request *r)
         run_append_prepared(r, run);
         return produce_wait(r, run);
     }
-    if (!r->expired && run_wait(r, run)) {
+    if (!r->expired && request_wait_for(r, run_settle, run)) {
         return API_WAIT;
     }
     if (run_settle(r, run, false) > 0) {

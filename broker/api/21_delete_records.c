@@ -143,8 +143,9 @@ static bool run_collect(struct request *r, struct disk_job *job)
 
 // Looks at those that have not been reached. link: waits for them. Answers how many there still are. The low watermark
 // of one that is given up stays what it was after the deletion, as Kafka has it.
-static int32_t run_settle(struct request *r, struct delete_run *run, bool link)
+static int32_t run_settle(struct request *r, void *ctx, bool link)
 {
+    struct delete_run *run = ctx;
     int32_t pending = 0;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct delete_part *p = &run->parts[i];
@@ -161,23 +162,6 @@ static int32_t run_settle(struct request *r, struct delete_run *run, bool link)
         }
     }
     return pending;
-}
-
-// True when the request has to wait.
-static bool run_wait(struct request *r, struct delete_run *run)
-{
-    int32_t pending = run_settle(r, run, false);
-    if (pending == 0) {
-        return false;
-    }
-    wait_arm(&r->wait, pending);
-    int32_t linked = run_settle(r, run, true);
-    if (linked < pending) { // some were settled between the two looks: they will not count down
-        struct wake_list woken = {NULL};
-        wait_count_down(&r->wait, pending - linked, &woken);
-        wake_list_post(&woken);
-    }
-    return true;
 }
 
 static void run_unlink(struct delete_run *run)
@@ -244,7 +228,7 @@ enum api_step api_delete_records(struct request *r)
     } else {
         run_unlink(run);
     }
-    if (!r->expired && run_wait(r, run)) {
+    if (!r->expired && request_wait_for(r, run_settle, run)) {
         return API_WAIT;
     }
     run_settle(r, run, false); // a last look

@@ -4,7 +4,6 @@
 // Without a list it is about all partitions, and those that need no election are left out of the answer. A partition
 // that never had a leader gets an error, where Kafka does not answer at all.
 #include "broker/api/apis.h"
-#include "broker/api/errmap.h"
 #include "broker/api/topic_job.h"
 
 #define ELECTION_PREFERRED 0
@@ -80,9 +79,7 @@ static enum api_step answer(struct request *r)
 {
     const struct cluster_job *job = topic_job_of(r);
     r->release = topic_job_end; // names and messages stay in the job
-    int16_t whole = !topic_job_finished(r) ? KAFKA_ERROR_REQUEST_TIMED_OUT
-                    : job->err != ERR_OK   ? errmap_code(job->err)
-                                           : job->request.error_code;
+    int16_t whole = topic_job_error(r);
     return fill_results(r, &job->request, whole) ? API_DONE : API_CLOSE;
 }
 

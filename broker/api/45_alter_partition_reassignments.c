@@ -3,7 +3,6 @@
 // AlterPartitionReassignments (45), v0 (KIP-455): partitions get other replicas, or what is under way is called off.
 // The answer comes when the reassignments have begun; ListPartitionReassignments tells how far they are.
 #include "broker/api/apis.h"
-#include "broker/api/errmap.h"
 #include "broker/api/topic_job.h"
 
 #define REASSIGN_PARTITIONS_MAX 1000000
@@ -84,9 +83,7 @@ static enum api_step answer(struct request *r)
     struct alter_partition_reassignments_response *out = r->out;
     const struct cluster_job *job = topic_job_of(r);
     r->release = topic_job_end; // messages stay in the job
-    out->error_code = !topic_job_finished(r) ? KAFKA_ERROR_REQUEST_TIMED_OUT
-                      : job->err != ERR_OK   ? errmap_code(job->err)
-                                             : job->request.error_code;
+    out->error_code = topic_job_error(r);
     if (out->error_code != KAFKA_ERROR_NONE) {
         return API_DONE;
     }

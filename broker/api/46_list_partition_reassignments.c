@@ -2,7 +2,6 @@
 //
 // ListPartitionReassignments (46), v0 (KIP-455): what is under way, of all partitions or of those that are named.
 #include "broker/api/apis.h"
-#include "broker/api/errmap.h"
 #include "broker/api/topic_job.h"
 
 #define LIST_TARGETS_MAX 1000000
@@ -75,9 +74,7 @@ static enum api_step answer(struct request *r)
     struct list_partition_reassignments_response *out = r->out;
     const struct cluster_job *job = topic_job_of(r);
     r->release = topic_job_end; // names and lists stay in the job
-    out->error_code = !topic_job_finished(r) ? KAFKA_ERROR_REQUEST_TIMED_OUT
-                      : job->err != ERR_OK   ? errmap_code(job->err)
-                                             : job->request.error_code;
+    out->error_code = topic_job_error(r);
     if (out->error_code != KAFKA_ERROR_NONE) {
         return API_DONE;
     }

@@ -357,6 +357,22 @@ static void on_frame(void *ctx, struct exchange *x)
     request_run(r);
 }
 
+bool request_wait_for(struct request *r, int32_t (*settle)(struct request *r, void *ctx, bool link), void *ctx)
+{
+    int32_t pending = settle(r, ctx, false);
+    if (pending == 0) {
+        return false;
+    }
+    wait_arm(&r->wait, pending);
+    int32_t linked = settle(r, ctx, true);
+    if (linked < pending) { // some were settled between the two looks: they will not count down
+        struct wake_list woken = {NULL};
+        wait_count_down(&r->wait, pending - linked, &woken);
+        wake_list_post(&woken);
+    }
+    return true;
+}
+
 void request_refresh_metadata(struct request *r)
 {
     metadata_unref(r->metadata);

@@ -135,6 +135,9 @@ static inline void request_await_thread(struct request *r)
     r->awaits_thread = true;
     r->deadline_ms = REQUEST_NO_DEADLINE;
 }
+// Whether the request has to wait: then r->wait is armed, and API_WAIT is to be answered. settle(r, ctx, link) looks at
+// what has not been reached and answers how much that is; with link it also has r->wait count down for each of it.
+bool request_wait_for(struct request *r, int32_t (*settle)(struct request *r, void *ctx, bool link), void *ctx);
 void request_refresh_metadata(struct request *r);
 // The name of the listener the request came in on.
 const char *request_listener(const struct request *r);

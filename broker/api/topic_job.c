@@ -3,6 +3,8 @@
 // The job outlives the request when that ends first; the control thread then finishes it for nobody.
 #include "broker/api/topic_job.h"
 
+#include "broker/api/errmap.h"
+
 struct topic_job {
     struct cluster_job *job;
     struct wait_link link;
@@ -20,6 +22,14 @@ bool topic_job_finished(const struct request *r)
 {
     const struct topic_job *t = r->state;
     return !t->submitted || cluster_job_done(t->job);
+}
+
+int16_t topic_job_error(const struct request *r)
+{
+    const struct cluster_job *job = topic_job_of(r);
+    return !topic_job_finished(r) ? KAFKA_ERROR_REQUEST_TIMED_OUT
+           : job->err != ERR_OK   ? errmap_code(job->err)
+                                  : job->request.error_code;
 }
 
 void topic_job_end(struct request *r)

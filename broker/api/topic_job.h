@@ -25,6 +25,8 @@ bool topic_job_waits_on(struct request *r);
 struct cluster_job *topic_job_of(const struct request *r);
 // The results may be read; false when the time-out came first.
 bool topic_job_finished(const struct request *r);
+// What the whole answer says: REQUEST_TIMED_OUT, why the job failed, or what it found out.
+int16_t topic_job_error(const struct request *r);
 // Lets go of the job; also as the abort function of both APIs.
 void topic_job_end(struct request *r);
 
