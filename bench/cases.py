@@ -427,8 +427,7 @@ def run_replicated(bench):
         for server in servers:
             server.start()
             await_members(server)
-            create_topic(server, "replicated", 3, replicas=3)
-            await_replicated(server, "replicated")
+            create_replicated(server, "replicated")
         for name, record_bytes, records in (("rf3-1k", 1000, 60000), ("rf3-100b", 100, 200000)):
             samples, _ = rounds.alternate(bench.clock, servers, lambda server, b=record_bytes, r=records:
                                           clients.rdkafka("produce", server.bootstrap, {
@@ -438,6 +437,8 @@ def run_replicated(bench):
                              "GiB", samples)
         samples, _ = rounds.alternate(bench.clock, servers, lambda server: bench.java.produce(
             server.bootstrap, "replicated", 30000, 1000), "GiB", 3, 1)
+        for server in servers:
+            check_replicated(server, "replicated")
         yield rounds.row("rf3-java", "three brokers, RF 3, acks=all: ProducerPerformance, 1 KB records", "GiB", samples)
     finally:
         for server in servers:
@@ -452,9 +453,24 @@ def await_members(server):
         time.sleep(0.1)
 
 
-def await_replicated(server, topic):
-    """Until records are taken with acks=all."""
+def create_replicated(server, topic):
+    """Three partitions with a replica on each broker, made by whichever is the controller."""
+    for number, member in enumerate(server.members):
+        try:
+            clients.load("create", member.port, topic=topic, partitions=3, replicas=3)
+            break
+        except clients.ClientError:
+            if number + 1 == len(server.members):
+                raise
     clients.rdkafka("produce", server.bootstrap, {"topic": topic, "records": 1000, "bytes": 100, "acks": "all"})
+    check_replicated(server, topic)
+
+
+def check_replicated(server, topic):
+    """What is not replicated any more is no measure of replication."""
+    rows = [row for row in wire.partitions(server.members[0].bootstrap) if row[0] == topic]
+    if len(rows) != 3 or any(len(in_sync) != 3 for *_, in_sync in rows):
+        raise clients.ClientError("%s: %s is not on three brokers in sync: %s" % (server.name, topic, rows))
 
 
 def case_of(load):

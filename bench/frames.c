@@ -307,3 +307,14 @@ int64_t frame_end_offset_answer(struct slice answer)
     int64_t offset = (int64_t)reader_u64(&r);
     return one && error == 0 && !r.bad ? offset : -1;
 }
+
+int frame_create_topic_answer(struct slice answer)
+{
+    struct reader r = reader_of(answer);
+    (void)reader_u32(&r); // correlation id
+    (void)reader_u32(&r); // throttle
+    bool one = reader_u32(&r) == 1;
+    skip_string(&r);
+    int error = (int16_t)reader_u16(&r);
+    return one && !r.bad ? error : NOT_AN_ANSWER;
+}

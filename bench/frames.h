@@ -57,5 +57,7 @@ int frame_answer_check(enum frame_kind kind, struct slice head, size_t *records,
 
 // The offset that the answer to frame_end_offset holds, or -1.
 int64_t frame_end_offset_answer(struct slice answer);
+// Kafka's error code for the topic of frame_create_topic; -2 when it is no answer to that.
+int frame_create_topic_answer(struct slice answer);
 
 #endif

@@ -295,8 +295,13 @@ static void run_create(const struct options *o)
     writer_init(&w, 256, 1024);
     frame_create_topic(&w, &topic);
     ask_once(o->port, &w, &r, &answer);
+    int error = frame_create_topic_answer(slice_of(r.data, r.len));
     free(answer);
     writer_release(&w);
+    if (error != 0) {
+        fprintf(stderr, "load: %s is not created (error %d)\n", o->topic, error);
+        exit(1);
+    }
 }
 
 // Partition by partition the end offset is asked for, which only a leader tells.
