@@ -301,16 +301,24 @@ static __attribute__((noinline)) enum err iter_next_split(struct record_iter *it
     return record_parse(&c, false, out, timestamp_delta);
 }
 
+// Confines a cursor to the next record. False, and nothing has changed: it does not lie in the current piece.
+static INLINE bool iter_confine(struct record_iter *it, struct cursor *c)
+{
+    *c = (struct cursor){.next = it->next, .end = it->end, .beyond = 0, .it = NULL, .err = ERR_OK};
+    int32_t len = cursor_varint(c, true);
+    if (UNLIKELY(c->err != ERR_OK || len < 0 || c->end - c->next < len)) {
+        return false;
+    }
+    c->end = c->next + len;
+    it->next = c->end;
+    return true;
+}
+
 static inline enum err iter_next(struct record_iter *it, struct record *out, int64_t *timestamp_delta)
 {
-    struct cursor c = {.next = it->next, .end = it->end, .beyond = 0, .it = NULL, .err = ERR_OK};
-    int32_t len = cursor_varint(&c, true);
-    if (UNLIKELY(c.err != ERR_OK || len < 0 || c.end - c.next < len)) {
-        return iter_next_split(it, out, timestamp_delta);
-    }
-    c.end = c.next + len;
-    it->next = c.end;
-    return record_parse(&c, true, out, timestamp_delta);
+    struct cursor c;
+    return LIKELY(iter_confine(it, &c)) ? record_parse(&c, true, out, timestamp_delta)
+                                        : iter_next_split(it, out, timestamp_delta);
 }
 
 // After the last record neither bytes nor further pieces may be left.
@@ -321,6 +329,11 @@ static enum err iter_finish(struct record_iter *it)
     }
     enum err e = iter_refill(it);
     return e == ERR_OK ? ERR_INVALID_RECORD : e;
+}
+
+static inline int64_t timestamp_of(const struct record_iter *it, int64_t delta)
+{
+    return it->append_time ? it->max_timestamp : (int64_t)((uint64_t)it->base_timestamp + (uint64_t)delta);
 }
 
 enum err record_iter_next(struct record_iter *it, struct record *out)
@@ -337,7 +350,56 @@ enum err record_iter_next(struct record_iter *it, struct record *out)
     out->has_key = out->key_len >= 0;
     out->has_value = out->value_len >= 0;
     out->offset = (int64_t)((uint64_t)it->base_offset + (uint64_t)(int64_t)out->offset_delta);
-    out->timestamp =
-        it->append_time ? it->max_timestamp : (int64_t)((uint64_t)it->base_timestamp + (uint64_t)timestamp_delta);
+    out->timestamp = timestamp_of(it, timestamp_delta);
     return ERR_OK;
+}
+
+static inline void survey_add(struct record_survey *s, int32_t delta, int64_t timestamp, bool has_key)
+{
+    s->keyless = s->keyless || !has_key;
+    s->oldest = timestamp < s->oldest ? timestamp : s->oldest;
+    if (timestamp > s->newest) {
+        s->newest = timestamp;
+        s->newest_delta = delta;
+    }
+}
+
+// Each of the two has a record of its own: the one whose address is not given away need not be written.
+static __attribute__((noinline)) enum err survey_split(struct record_iter *it, struct record_survey *out, int32_t i)
+{
+    struct record rec;
+    int64_t delta;
+    enum err e = iter_next_split(it, &rec, &delta);
+    if (e == ERR_OK && rec.offset_delta != i) {
+        e = ERR_INVALID_RECORD;
+    }
+    if (e == ERR_OK) {
+        survey_add(out, i, timestamp_of(it, delta), rec.key_len >= 0);
+    }
+    return e;
+}
+
+static INLINE enum err survey_whole(struct record_iter *it, struct cursor *c, struct record_survey *out, int32_t i)
+{
+    struct record rec;
+    int64_t delta;
+    enum err e = record_parse(c, true, &rec, &delta);
+    if (UNLIKELY(e != ERR_OK || rec.offset_delta != i)) {
+        return e != ERR_OK ? e : ERR_INVALID_RECORD;
+    }
+    survey_add(out, i, timestamp_of(it, delta), rec.key_len >= 0);
+    return ERR_OK;
+}
+
+enum err record_iter_survey(struct record_iter *it, struct record_survey *out)
+{
+    struct record_survey s = {.oldest = INT64_MAX, .newest = -1};
+    enum err e = ERR_OK;
+    for (int32_t i = 0; e == ERR_OK && i < it->left; i++) {
+        struct cursor c;
+        e = LIKELY(iter_confine(it, &c)) ? survey_whole(it, &c, &s, i) : survey_split(it, &s, i);
+    }
+    *out = s;
+    e = e == ERR_OK ? iter_finish(it) : e;
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
 }

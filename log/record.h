@@ -38,4 +38,16 @@ void record_iter_limit(struct record_iter *it, size_t max);
 enum err record_iter_next(struct record_iter *it, struct record *out) WARN_UNUSED;
 void record_iter_free(struct record_iter *it); // NULL is allowed
 
+// What the records of a batch are, all together.
+struct record_survey {
+    int64_t oldest;       // least timestamp; INT64_MAX without records
+    int64_t newest;       // greatest timestamp, at least -1
+    int32_t newest_delta; // offset delta of the first record that has it; 0 when all are older than -1
+    bool keyless;         // one of them has no key
+};
+
+// Reads all records of an iterator that has just been made. Errors as record_iter_next; also ERR_INVALID_RECORD when
+// the offset deltas are not 0, 1, 2, ... Several times as quick as asking for each.
+enum err record_iter_survey(struct record_iter *it, struct record_survey *out) WARN_UNUSED;
+
 #endif

@@ -213,31 +213,64 @@ static size_t unpacked_max(const struct log_config *c)
     return max < RECORDS_UNPACKED_MAX ? max : RECORDS_UNPACKED_MAX;
 }
 
-// Walks the records. Those that are refused one by one are noted in *r; what is wrong with the batch is an error.
-static enum err check_records(const struct validate_target *t, const struct log_append *a, const struct batch *b,
-                              struct rejection *r, struct validated *out)
+static enum err iter_open(const struct validate_target *t, const struct log_append *a, const struct batch *b,
+                          struct record_iter **out)
 {
     // The client's timestamp type does not matter: what counts is what the records say once the bit is cleared.
     struct batch as_create_time = *b;
     as_create_time.attributes &= ~BATCH_ATTR_APPEND_TIME;
-    struct record_rules rules = rules_now(t, a, r, out);
-    rules.append_bit = batch_is(b, BATCH_ATTR_APPEND_TIME);
+    enum err e = record_iter_new(t->pool, a->data, &as_create_time, out);
+    if (e == ERR_OK) {
+        record_iter_limit(*out, t->brief ? BRIEF_UNPACKED_MAX : unpacked_max(t->config));
+    }
+    return e;
+}
+
+// Whether no record of the survey can be refused by check_record; if not, each has to be looked at.
+static bool survey_passes(const struct record_rules *rules, const struct record_survey *s)
+{
+    const struct log_config *c = rules->target->config;
+    bool in_time = s->oldest >= rules->window.oldest_ms && s->newest <= rules->window.newest_ms;
+    return !rules->append_bit && !(c->cleanup_compact && s->keyless) &&
+           (c->timestamp_type != LOG_CREATE_TIME || in_time);
+}
+
+static enum err check_each_record(const struct validate_target *t, const struct log_append *a, const struct batch *b,
+                                  const struct record_rules *rules)
+{
     struct record_iter *it;
-    enum err e = record_iter_new(t->pool, a->data, &as_create_time, &it);
+    enum err e = iter_open(t, a, b, &it);
     if (e != ERR_OK) {
         return e;
     }
-    record_iter_limit(it, t->brief ? BRIEF_UNPACKED_MAX : unpacked_max(t->config));
     struct record rec;
     for (int32_t i = 0; (e = record_iter_next(it, &rec)) == ERR_OK; i++) {
-        if (rec.offset_delta != i) {
-            e = ERR_INVALID_RECORD;
-            break;
-        }
-        check_record(&rules, &rec, i);
+        check_record(rules, &rec, i);
     }
     record_iter_free(it);
     return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+// Walks the records. Those that are refused one by one are noted in *r; what is wrong with the batch is an error.
+static enum err check_records(const struct validate_target *t, const struct log_append *a, const struct batch *b,
+                              struct rejection *r, struct validated *out)
+{
+    struct record_rules rules = rules_now(t, a, r, out);
+    rules.append_bit = batch_is(b, BATCH_ATTR_APPEND_TIME);
+    struct record_iter *it;
+    enum err e = iter_open(t, a, b, &it);
+    if (e != ERR_OK) {
+        return e;
+    }
+    struct record_survey s;
+    e = record_iter_survey(it, &s);
+    record_iter_free(it);
+    if (e != ERR_OK || !survey_passes(&rules, &s)) {
+        return e != ERR_OK ? e : check_each_record(t, a, b, &rules);
+    }
+    out->max_timestamp = s.newest;
+    out->offset_of_max_timestamp = s.newest_delta;
+    return ERR_OK;
 }
 
 // ---- batches that are made anew ------------------------------------------------------------------------------------

@@ -19,6 +19,26 @@ static enum err open_batch(const uint8_t *data, size_t len, struct record_iter *
     return record_iter_new(NULL, data, &b, it);
 }
 
+// A survey must say what a walk that ended with `ended` has seen.
+static void check_survey(const uint8_t *data, size_t len, enum err ended, const struct record_survey *seen,
+                         bool in_order)
+{
+    struct record_iter *it;
+    struct record_survey s;
+    assert_int_equal(open_batch(data, len, &it), ERR_OK);
+    enum err e = record_iter_survey(it, &s);
+    record_iter_free(it);
+    if (ended != ERR_NOT_FOUND || !in_order) {
+        assert_int_equal(e, in_order ? ended : ERR_INVALID_RECORD);
+        return;
+    }
+    assert_int_equal(e, ERR_OK);
+    assert_int_equal(s.oldest, seen->oldest);
+    assert_int_equal(s.newest, seen->newest);
+    assert_int_equal(s.newest_delta, seen->newest_delta);
+    assert_int_equal(s.keyless, seen->keyless);
+}
+
 // Walks to the end and counts; what ended it.
 static enum err walk(const uint8_t *data, size_t len, int32_t *count)
 {
@@ -29,10 +49,17 @@ static enum err walk(const uint8_t *data, size_t len, int32_t *count)
     if (e != ERR_OK) {
         return e;
     }
-    while ((e = record_iter_next(it, &r)) == ERR_OK) {
-        (*count)++;
+    struct record_survey seen = {.oldest = INT64_MAX, .newest = -1};
+    bool in_order = true;
+    for (; (e = record_iter_next(it, &r)) == ERR_OK; (*count)++) {
+        in_order = in_order && r.offset_delta == *count;
+        seen.oldest = r.timestamp < seen.oldest ? r.timestamp : seen.oldest;
+        seen.newest_delta = r.timestamp > seen.newest ? r.offset_delta : seen.newest_delta;
+        seen.newest = r.timestamp > seen.newest ? r.timestamp : seen.newest;
+        seen.keyless = seen.keyless || !r.has_key;
     }
     record_iter_free(it);
+    check_survey(data, len, e, &seen, in_order);
     return e;
 }
 
