@@ -21,7 +21,7 @@
 #include <sys/queue.h>
 
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "base/hash.h"
 
 #include "base/logging.h"
 #include "log/compress.h"

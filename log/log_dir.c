@@ -58,7 +58,7 @@ static struct log_dir_entry *entry_add(struct log_dir *d, const char *name, cons
     if (e->name != NULL && e->topic != NULL) {
         HASH_ADD_KEYPTR(hh, d->entries, e->name, strlen(e->name), e);
     }
-    if (e->hh.tbl == NULL) {
+    if (!hash_added(&e->hh)) {
         entry_free_parts(e);
         return NULL;
     }

@@ -16,7 +16,7 @@
 #include <sys/queue.h>
 
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "base/hash.h"
 
 #include "base/crc32c.h"
 
@@ -85,7 +85,7 @@ static struct producer *producer_add(struct producer_state *p, int64_t producer_
     new->coordinator_epoch = -1;
     new->last_timestamp = -1;
     HASH_ADD(hh, p->producers, producer_id, sizeof new->producer_id, new);
-    if (new->hh.tbl == NULL) {
+    if (!hash_added(&new->hh)) {
         free(new);
         return NULL;
     }

@@ -2,8 +2,6 @@
 //
 // Always true: every node but the root hangs at a parent that is in the hash; children_count is the length of
 // children; bytes is the sum of node_bytes; a deleted node lives in the undo list until the change is kept.
-#define uthash_fatal(message) assert_failed(message, __FILE__, __LINE__, __func__)
-
 #include "zk/zk_tree.h"
 
 #include <inttypes.h>

@@ -8,8 +8,7 @@
 
 #include <sys/queue.h>
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "zk/zk.h"
 
 #define ZK_TREE_MAX_BYTES      (256LL * 1024 * 1024) // paths, data and bookkeeping together, as in a snapshot

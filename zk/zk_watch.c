@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Watches. An entry without any kind does not stay in the hash.
-#define uthash_fatal(message) assert_failed(message, __FILE__, __LINE__, __func__)
-
 #include "zk/zk_watch.h"
 
+#include "base/hash.h"
 #include "zk/zk_memory.h"
 
 struct zk_watch {

@@ -5,8 +5,6 @@
 #ifndef OTTLA_ZK_ZK_WATCH_H
 #define OTTLA_ZK_ZK_WATCH_H
 
-#include <uthash.h>
-
 #include "zk/zk.h"
 
 enum zk_watch_kind {

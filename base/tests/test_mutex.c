@@ -4,34 +4,8 @@
 // that option the checks are not compiled in, and the rule tests are skipped.
 #include "base/mutex.h"
 
-#include "base/os.h"
 #include "base/tests/cmocka_all.h"
-#include <signal.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-// Runs fn in a child process; true when it was aborted, false when it ended well.
-static bool child_aborts(void (*fn)(void))
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        signal(SIGABRT, SIG_DFL);
-        close(STDERR_FILENO);
-        fn();
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFSIGNALED(status)) {
-        assert_int_equal(WTERMSIG(status), SIGABRT);
-        return true;
-    }
-    assert_int_equal(WEXITSTATUS(status), 0);
-    return false;
-}
+#include "base/tests/testing.h"
 
 static void two_locks(enum mutex_rank first, enum mutex_rank second)
 {
@@ -102,12 +76,12 @@ static void test_wait_until(void **state)
 static void test_rank_rule(void **state)
 {
     (void)state;
-    assert_false(child_aborts(rising_ranks));
+    assert_false(test_aborts(rising_ranks, NULL));
 #ifdef OTTLA_DEBUG_LOCKS
-    assert_true(child_aborts(falling_ranks));
-    assert_true(child_aborts(equal_ranks));
-    assert_true(child_aborts(unlock_of_what_is_not_held));
-    assert_true(child_aborts(wait_under_a_higher_lock));
+    assert_true(test_aborts(falling_ranks, NULL));
+    assert_true(test_aborts(equal_ranks, NULL));
+    assert_true(test_aborts(unlock_of_what_is_not_held, NULL));
+    assert_true(test_aborts(wait_under_a_higher_lock, NULL));
 #else
     (void)falling_ranks;
     (void)equal_ranks;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Temporary directories and the failing operating system.
+// Temporary directories, children that abort, and the failing operating system.
 #include "base/tests/testing.h"
 
 #include "base/assert.h"
 #include <errno.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 char *test_dir_new(void)
 {
@@ -37,6 +41,36 @@ void test_dir_remove(char *dir)
 {
     test_dir_delete(dir);
     free(dir);
+}
+
+bool test_aborts(void (*fn)(void), char said[TEST_SAID_MAX_BYTES])
+{
+    int fds[2];
+    ASSERT(pipe(fds) == 0);
+    pid_t pid = fork();
+    ASSERT(pid >= 0);
+    if (pid == 0) {
+        signal(SIGABRT, SIG_DFL); // cmocka's handler would take it for a failed test
+        dup2(fds[1], STDERR_FILENO);
+        fn();
+        _exit(0);
+    }
+    close(fds[1]);
+    char text[TEST_SAID_MAX_BYTES];
+    size_t len = 0;
+    ssize_t n;
+    while ((n = read(fds[0], text + len, sizeof text - 1 - len)) > 0) {
+        len += (size_t)n;
+    }
+    text[len] = '\0';
+    close(fds[0]);
+    if (said != NULL) {
+        memcpy(said, text, len + 1);
+    }
+    int status;
+    ASSERT(waitpid(pid, &status, 0) == pid);
+    ASSERT(WIFSIGNALED(status) ? WTERMSIG(status) == SIGABRT : WEXITSTATUS(status) == 0);
+    return WIFSIGNALED(status);
 }
 
 void test_path(char out[TEST_PATH_MAX_BYTES], const char *dir, const char *name)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Helpers for the tests of every room: directories that vanish at the end, and an operating system that fails on
-// demand.
+// Helpers for the tests of every room: directories that vanish at the end, what must abort, and an operating system
+// that fails on demand.
 #ifndef OTTLA_BASE_TESTS_TESTING_H
 #define OTTLA_BASE_TESTS_TESTING_H
 
@@ -15,6 +15,11 @@ void test_dir_delete(const char *dir);
 // "<dir>/<name>" in a buffer of the caller.
 #define TEST_PATH_MAX_BYTES 4096
 void test_path(char out[TEST_PATH_MAX_BYTES], const char *dir, const char *name);
+
+// Runs fn in a child process, with what it says on standard error in `said` (NULL: nobody wants it). True when it
+// aborted, false when it came back.
+#define TEST_SAID_MAX_BYTES 4096
+bool test_aborts(void (*fn)(void), char said[TEST_SAID_MAX_BYTES]);
 
 enum test_os_op {
     TEST_OS_OPEN,

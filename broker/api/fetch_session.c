@@ -8,7 +8,9 @@
 
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <uthash.h>
+
+#define HASH_NONFATAL_OOM 1
+#include "base/hash.h"
 
 #include "base/assert.h"
 #include "base/mutex.h"
@@ -116,6 +118,10 @@ static struct session_topic *topic_add(struct fetch_session *s, struct slice nam
     } else {
         HASH_ADD_KEYPTR(hh, s->topics, t->name, t->name_len, t);
     }
+    if (!hash_added(&t->hh)) {
+        free(t);
+        return NULL;
+    }
     return t;
 }
 
@@ -136,7 +142,31 @@ static struct fetch_session_partition *partition_find(const struct fetch_session
     return p;
 }
 
-// Adds a partition at the end or changes what is wanted of it. NULL: no room or memory.
+// Adds a partition at the end. NULL: no room or memory.
+static struct fetch_session_partition *partition_add(struct fetch_sessions *c, struct fetch_session *s,
+                                                     struct session_topic *t, int32_t index)
+{
+    bool room = c->partitions < FETCH_SESSION_PARTITIONS_MAX && s->count < FETCH_SESSION_ONE_MAX;
+    struct fetch_session_partition *p = room ? calloc(1, sizeof *p) : NULL;
+    if (p == NULL) {
+        return NULL;
+    }
+    p->key = (struct partition_key){t, index};
+    p->high_watermark = -1;
+    p->log_start_offset = -1;
+    HASH_ADD(hh, s->partitions, key, sizeof p->key, p);
+    if (!hash_added(&p->hh)) {
+        free(p);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&s->order, p, order);
+    t->partitions++;
+    s->count++;
+    c->partitions++;
+    return p;
+}
+
+// Adds a partition or changes what is wanted of it. NULL: no room or memory.
 static struct fetch_session_partition *partition_put(struct fetch_sessions *c, struct fetch_session *s,
                                                      struct slice name, const struct uuid *id,
                                                      const struct fetch_request_fetch_partition *in)
@@ -146,21 +176,9 @@ static struct fetch_session_partition *partition_put(struct fetch_sessions *c, s
         return NULL;
     }
     struct fetch_session_partition *p = partition_find(s, t, in->partition);
-    if (p == NULL) {
-        bool room = c->partitions < FETCH_SESSION_PARTITIONS_MAX && s->count < FETCH_SESSION_ONE_MAX;
-        p = room ? calloc(1, sizeof *p) : NULL;
-        if (p == NULL) {
-            topic_drop_if_unused(s, t);
-            return NULL;
-        }
-        p->key = (struct partition_key){t, in->partition};
-        p->high_watermark = -1;
-        p->log_start_offset = -1;
-        HASH_ADD(hh, s->partitions, key, sizeof p->key, p);
-        TAILQ_INSERT_TAIL(&s->order, p, order);
-        t->partitions++;
-        s->count++;
-        c->partitions++;
+    if (p == NULL && (p = partition_add(c, s, t, in->partition)) == NULL) {
+        topic_drop_if_unused(s, t);
+        return NULL;
     }
     p->in = *in;
     return p;
@@ -201,6 +219,20 @@ static struct fetch_session *session_find(const struct fetch_sessions *c, int32_
     struct fetch_session *s;
     HASH_FIND_INT(c->sessions, &id, s);
     return s;
+}
+
+// Into the cache; without memory the session is freed. Answers its id, 0 = none.
+static int32_t session_keep(struct fetch_sessions *c, struct fetch_session *s)
+{
+    HASH_ADD_INT(c->sessions, id, s);
+    if (!hash_added(&s->hh)) {
+        session_free(c, s);
+        return 0;
+    }
+    s->cached = true;
+    TAILQ_INSERT_TAIL(&c->by_use, s, by_use);
+    c->count++;
+    return s->id;
 }
 
 static void session_remove(struct fetch_sessions *c, struct fetch_session *s)
@@ -333,11 +365,7 @@ void fetch_sessions_create(struct fetch_sessions *c, bool privileged, bool by_id
         }
     }
     if (s != NULL) {
-        s->cached = true;
-        HASH_ADD_INT(c->sessions, id, s);
-        TAILQ_INSERT_TAIL(&c->by_use, s, by_use);
-        c->count++;
-        *id = s->id;
+        *id = session_keep(c, s);
     }
     mutex_unlock(&c->mu);
 }

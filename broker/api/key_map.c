@@ -4,7 +4,8 @@
 // The table's nodes lie in the arena; only its buckets are on the heap.
 #include "broker/api/key_map.h"
 
-#include <uthash.h>
+#define HASH_NONFATAL_OOM 1
+#include "base/hash.h"
 
 struct key_map_entry {
     struct slice key;
@@ -47,7 +48,7 @@ static int64_t *value_add(struct key_map *m, struct slice key, struct arena *a)
     e->key = key;
     e->value = -1;
     HASH_ADD_KEYPTR(hh, m->others, e->key.data, e->key.len, e);
-    return &e->value;
+    return hash_added(&e->hh) ? &e->value : NULL;
 }
 
 int64_t *key_map_slot(struct key_map *m, struct slice key, struct arena *a)

@@ -5,8 +5,7 @@
 #ifndef OTTLA_CLUSTER_CLUSTER_INTERNAL_H
 #define OTTLA_CLUSTER_CLUSTER_INTERNAL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "broker/cluster/cluster.h"
 #include "broker/cluster/controller.h"
 #include "broker/cluster/metadata_builder.h"

@@ -4,8 +4,7 @@
 #ifndef OTTLA_CLUSTER_CONTROLLER_STATE_H
 #define OTTLA_CLUSTER_CONTROLLER_STATE_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "broker/cluster/controller.h"
 
 enum controller_state {

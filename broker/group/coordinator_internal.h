@@ -8,8 +8,7 @@
 #ifndef OTTLA_GROUP_COORDINATOR_INTERNAL_H
 #define OTTLA_GROUP_COORDINATOR_INTERNAL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "broker/group/coordinator.h"
 #include "broker/replica/background.h"
 

@@ -10,14 +10,11 @@
 #ifndef OTTLA_GROUP_GROUP_STATE_H
 #define OTTLA_GROUP_GROUP_STATE_H
 
-#include "base/assert.h"
+#include "base/hash.h"
 #include "broker/cluster/must.h"
 #include "broker/group/group.h"
 #include "broker/group/group_records.h"
 #include "protocol/protocol.h"
-
-#define uthash_fatal(message) assert_failed(message, __FILE__, __LINE__, __func__)
-#include <uthash.h>
 
 #define GROUP_NEVER INT64_MAX
 

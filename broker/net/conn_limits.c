@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#define HASH_NONFATAL_OOM 1
+#include "base/hash.h"
 
 enum {
     RATE_UNIT = 1000,    // one connection in a bucket
@@ -202,6 +204,22 @@ static int32_t host_max(const struct conn_limits *l, const char *host)
     return l->max_per_ip;
 }
 
+// NULL without memory.
+static struct peer_count *peer_add(struct conn_limits *l, const char *host)
+{
+    struct peer_count *p = calloc(1, sizeof *p);
+    if (!p) {
+        return NULL;
+    }
+    snprintf(p->host, sizeof p->host, "%s", host);
+    HASH_ADD_STR(l->peers, host, p);
+    if (!hash_added(&p->hh)) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
 bool conn_share_admit(struct conn_share *s, const char *host, int64_t now_ms, const char **why)
 {
     struct conn_limits *l = s->limits;
@@ -213,13 +231,10 @@ bool conn_share_admit(struct conn_share *s, const char *host, int64_t now_ms, co
     HASH_FIND_STR(l->peers, host, p);
     if ((p ? p->connections : 0) >= host_max(l, host)) {
         *why = "max.connections.per.ip reached";
-    } else if (!p && (p = calloc(1, sizeof *p)) == NULL) {
+    } else if (!p && (p = peer_add(l, host)) == NULL) {
         *why = "out of memory";
     } else {
-        if (p->connections++ == 0) {
-            snprintf(p->host, sizeof p->host, "%s", host);
-            HASH_ADD_STR(l->peers, host, p);
-        }
+        p->connections++;
         l->connections++;
         s->connections++;
     }

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#define HASH_NONFATAL_OOM 1
+#include "base/hash.h"
 
 #include "base/assert.h"
 #include "base/logging.h"
@@ -89,6 +91,11 @@ static struct fetcher *leader_fetcher(struct fetch_thread *t, int32_t id)
     fetcher_identify(l->fetcher, t->broker_id, t->broker_epoch);
     l->id = id;
     HASH_ADD(hh, t->leaders, id, sizeof l->id, l);
+    if (!hash_added(&l->hh)) {
+        fetcher_free(l->fetcher);
+        free(l);
+        return NULL;
+    }
     return l->fetcher;
 }
 

@@ -41,14 +41,19 @@ static struct followed_topic *topic_find(struct followed_set *s, const char *nam
     return t;
 }
 
-static void id_add(struct followed_set *s, struct followed_topic *t, const struct uuid *id)
+// False without memory: until it has been tried again the topic goes by its name, like one without an id.
+static bool id_add(struct followed_set *s, struct followed_topic *t, const struct uuid *id)
 {
     t->id = *id;
-    if (uuid_is_zero(id)) {
-        s->without_id++;
-    } else {
+    if (!uuid_is_zero(id)) {
         HASH_ADD(hh_id, s->by_id, id, sizeof t->id, t);
+        if (hash_added(&t->hh_id)) {
+            return true;
+        }
+        t->id = (struct uuid){0};
     }
+    s->without_id++;
+    return uuid_is_zero(id);
 }
 
 static void id_remove(struct followed_set *s, struct followed_topic *t)
@@ -58,6 +63,14 @@ static void id_remove(struct followed_set *s, struct followed_topic *t)
     } else {
         HASH_DELETE(hh_id, s->by_id, t);
     }
+}
+
+static void topic_remove(struct followed_set *s, struct followed_topic *t)
+{
+    HASH_DELETE(hh, s->by_name, t);
+    id_remove(s, t);
+    TAILQ_REMOVE(&s->topics, t, entry);
+    free(t);
 }
 
 static struct followed_topic *topic_add(struct followed_set *s, const char *name, const struct uuid *id)
@@ -70,25 +83,24 @@ static struct followed_topic *topic_add(struct followed_set *s, const char *name
     memcpy(t->name, name, len);
     TAILQ_INIT(&t->order);
     HASH_ADD_KEYPTR(hh, s->by_name, t->name, len, t);
-    id_add(s, t, id);
+    if (!hash_added(&t->hh)) {
+        free(t);
+        return NULL;
+    }
     TAILQ_INSERT_TAIL(&s->topics, t, entry);
+    if (!id_add(s, t, id)) {
+        topic_remove(s, t);
+        return NULL;
+    }
     return t;
 }
 
 // A topic of that name was deleted and made again; what is left of the old one's partitions is of the new one.
-static void topic_rename(struct followed_set *s, struct followed_topic *t, const struct uuid *id)
+static bool topic_rename(struct followed_set *s, struct followed_topic *t, const struct uuid *id)
 {
     id_remove(s, t);
-    id_add(s, t, id);
     followed_session_lost(s, false);
-}
-
-static void topic_remove(struct followed_set *s, struct followed_topic *t)
-{
-    HASH_DELETE(hh, s->by_name, t);
-    id_remove(s, t);
-    TAILQ_REMOVE(&s->topics, t, entry);
-    free(t);
+    return id_add(s, t, id);
 }
 
 static struct followed *topic_partition(struct followed_topic *t, int32_t index)
@@ -100,30 +112,40 @@ static struct followed *topic_partition(struct followed_topic *t, int32_t index)
     return p;
 }
 
-struct followed *followed_put(struct followed_set *s, const char *topic, const struct uuid *topic_id, int32_t index)
+static struct followed *partition_add(struct followed_set *s, struct followed_topic *t, int32_t index)
 {
-    struct followed_topic *t = topic_find(s, topic);
-    struct followed *p = topic_partition(t, index);
-    if (t != NULL && !uuid_equal(&t->id, topic_id)) {
-        topic_rename(s, t, topic_id);
-    }
-    if (p != NULL) {
-        return p;
-    }
-    p = calloc(1, sizeof *p);
-    if (p != NULL && t == NULL) {
-        t = topic_add(s, topic, topic_id);
-    }
-    if (p == NULL || t == NULL) {
-        free(p);
+    struct followed *p = calloc(1, sizeof *p);
+    if (p == NULL) {
         return NULL;
     }
     p->topic = t;
     p->index = index;
     HASH_ADD(hh, t->partitions, index, sizeof p->index, p);
+    if (!hash_added(&p->hh)) {
+        free(p);
+        return NULL;
+    }
     TAILQ_INSERT_TAIL(&t->order, p, entry);
     t->count++;
     s->count++;
+    return p;
+}
+
+struct followed *followed_put(struct followed_set *s, const char *topic, const struct uuid *topic_id, int32_t index)
+{
+    struct followed_topic *t = topic_find(s, topic);
+    if (t == NULL) {
+        t = topic_add(s, topic, topic_id);
+        if (t == NULL) {
+            return NULL;
+        }
+    } else if (!uuid_equal(&t->id, topic_id) && !topic_rename(s, t, topic_id)) {
+        return NULL;
+    }
+    struct followed *p = topic_partition(t, index);
+    if (p == NULL && (p = partition_add(s, t, index)) == NULL && t->count == 0) {
+        topic_remove(s, t);
+    }
     return p;
 }
 

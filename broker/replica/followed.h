@@ -8,7 +8,9 @@
 #define OTTLA_REPLICA_FOLLOWED_H
 
 #include <sys/queue.h>
-#include <uthash.h>
+
+#define HASH_NONFATAL_OOM 1
+#include "base/hash.h"
 
 #include "broker/replica/follower.h"
 #include "protocol/protocol.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "base/hash.h"
 
 #include "base/mutex.h"
 #include "broker/cluster/cluster.h"
@@ -73,7 +73,7 @@ void preferred_dirs_put(struct preferred_dirs *d, struct slice topic, int32_t pa
     } else if (HASH_COUNT(d->wishes) < PREFERRED_DIRS_MAX) {
         w->dir = dir;
         HASH_ADD_KEYPTR(hh, d->wishes, w->key, w->key_len, w);
-        w = w->hh.tbl == NULL ? w : NULL;
+        w = hash_added(&w->hh) ? NULL : w;
     }
     mutex_unlock(&d->mu);
     free(w);

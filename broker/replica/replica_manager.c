@@ -7,7 +7,9 @@
 
 #include <stdlib.h>
 #include <sys/statvfs.h>
-#include <uthash.h>
+
+#define HASH_NONFATAL_OOM 1
+#include "base/hash.h"
 
 #include "base/assert.h"
 #include "base/logging.h"
@@ -117,6 +119,10 @@ static enum err replica_put(struct replica_manager *m, const char *topic, int32_
     if (r == NULL && (r = calloc(1, sizeof *r)) != NULL) {
         r->key = key;
         HASH_ADD_KEYPTR(hh, m->table, r->key.bytes, r->key.len, r);
+        if (!hash_added(&r->hh)) {
+            free(r);
+            r = NULL;
+        }
     }
     if (r != NULL) {
         r->partition = p;

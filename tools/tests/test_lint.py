@@ -44,6 +44,7 @@ REFUSED = [
     ("broker/api/a.c", '#include "broker/config.h"\n', "never see the configuration"),
     ("broker/config_x.c", '#include "log/log.h"\n', "knows nothing but base"),
     ("broker/api/a.c", "#include <event2/event.h>\n", "belongs in broker/net"),
+    ("zk/a.c", "#include <uthash.h>\n", "belongs in base"),
     ("zk/a.c", "#include <zstd.h>\n", "belongs in log"),
     ("log/a.c", "#include <assert.h>\n", "base/assert.h"),
     ("log/tests/test_a.c", "#include <setjmp.h>\n", "no setjmp"),
