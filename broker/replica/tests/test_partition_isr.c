@@ -29,6 +29,18 @@ static enum err follower_fetches(struct scene *s, int32_t follower, int64_t offs
     return err;
 }
 
+// Whether that read of a replica finds records.
+static bool replica_gets(struct scene *s, struct partition_read *r)
+{
+    assert_int_equal(partition_fetch(s->partition, r), ERR_OK);
+    assert_int_equal(r->log_start_offset, 0);
+    bool found = r->read.file != NULL;
+    if (found) {
+        log_file_unref(r->read.file);
+    }
+    return found;
+}
+
 static void isr_answer(struct scene *s, enum err err, const int32_t *isr, int32_t count, int32_t partition_epoch)
 {
     struct cluster_isr_answer a = {.topic = "t",
@@ -41,12 +53,24 @@ static void isr_answer(struct scene *s, enum err err, const int32_t *isr, int32_
     partition_isr_answered(s->partition, &a);
 }
 
-// Epoch 6, three replicas, all in sync, three records.
+// So many records, then epoch 6 with three replicas, of which so many are in sync.
+static void scene_lead_three(struct scene *s, struct test_os *os, int32_t records, int32_t isr)
+{
+    struct log_append a;
+    struct partition_end ack;
+    test_os_init(os);
+    scene_open(s, &os->os, INT64_MAX);
+    if (records > 0) {
+        assert_int_equal(scene_append(s, records, &a, &ack), ERR_OK);
+    }
+    assert_int_equal(scene_lead(s, 6, 3, isr), ERR_OK);
+}
+
+// The same with all of them in sync, and three records in that epoch.
 static void scene_three(struct scene *s, struct test_os *os, struct partition_end *ack)
 {
     struct log_append a;
-    scene_open(s, &os->os, INT64_MAX);
-    assert_int_equal(scene_lead(s, 6, 3, 3), ERR_OK);
+    scene_lead_three(s, os, 0, 3);
     assert_int_equal(scene_append(s, 3, &a, ack), ERR_OK);
 }
 
@@ -59,7 +83,6 @@ static void test_acks_wait_for_followers(void **state)
     struct wait_link link = {0};
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     scene_wait_init(&s, &w);
     wait_arm(&w.wait, 1);
@@ -87,7 +110,6 @@ static void test_acks_of_a_lost_leadership_do_not_wait_for_others(void **state)
     struct scene_wait w;
     struct wait_link link = {0};
     struct partition_end ack;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     scene_wait_init(&s, &w);
     wait_arm(&w.wait, 2);
@@ -109,7 +131,6 @@ static void test_acks_end_with_the_reign(void **state)
     struct test_os os;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(scene_lead(&s, 7, 3, 2), ERR_OK);
     assert_int_equal(partition_ack(s.partition, &ack, false, NULL, NULL), ERR_AGAIN);
@@ -131,7 +152,6 @@ static void test_consumers_see_what_is_replicated(void **state)
     struct wait_link link = {0};
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     scene_wait_init(&s, &w);
     struct partition_read r = {.current_leader_epoch = -1, .last_fetched_epoch = -1, .max_bytes = 1 << 20};
@@ -158,7 +178,6 @@ static void test_strangers_do_not_count(void **state)
     struct test_os os;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(follower_fetches(&s, 9, 3, &high_watermark), ERR_NOT_LEADER);
     struct partition_read r = replica_read(9, 3);
@@ -187,7 +206,6 @@ static void test_shrink_frees_who_waits(void **state)
     struct test_os os;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     follower_fetches(&s, 2, 3, &high_watermark);
     int64_t begun_ms = os_mono_us(&os.os) / 1000;
@@ -214,10 +232,7 @@ static void test_grow_when_caught_up(void **state)
     struct log_append a;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
-    scene_open(&s, &os.os, INT64_MAX);
-    assert_int_equal(scene_append(&s, 2, &a, &ack), ERR_OK);
-    assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK);
+    scene_lead_three(&s, &os, 2, 1);
     assert_int_equal(follower_fetches(&s, 2, 1, &high_watermark), ERR_OK);
     assert_int_equal(s.asked, 0);
     assert_int_equal(follower_fetches(&s, 2, 2, &high_watermark), ERR_OK);
@@ -249,9 +264,7 @@ static void test_old_refusals_do_not_end_a_new_proposal(void **state)
     struct log_append a;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
-    scene_open(&s, &os.os, INT64_MAX);
-    assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK);
+    scene_lead_three(&s, &os, 0, 1);
     assert_int_equal(follower_fetches(&s, 2, 0, &high_watermark), ERR_OK);
     struct cluster_isr_answer late = {.topic = "t", .err = ERR_INELIGIBLE, .leader_epoch = s.last_asked.leader_epoch};
     assert_int_equal(scene_lead(&s, 7, 3, 2), ERR_OK);
@@ -273,7 +286,6 @@ static void test_old_epochs_change_nothing(void **state)
     struct test_os os;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_FENCED_EPOCH); // said again: no news
     follower_fetches(&s, 2, 3, &high_watermark);
@@ -293,9 +305,7 @@ static void test_dead_brokers_do_not_hold_the_watermark(void **state)
     struct log_append a;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
-    scene_open(&s, &os.os, INT64_MAX);
-    assert_int_equal(scene_lead(&s, 6, 3, 1), ERR_OK);
+    scene_lead_three(&s, &os, 0, 1);
     assert_int_equal(follower_fetches(&s, 3, 0, &high_watermark), ERR_OK);
     assert_int_equal(s.asked, 1);
     isr_answer(&s, ERR_AGAIN, NULL, 0, 0);
@@ -313,7 +323,6 @@ static void test_a_new_leader_is_not_sure_at_once(void **state)
     struct test_os os;
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     assert_int_equal(scene_follow(&s, 7), ERR_OK);
     assert_int_equal(scene_lead(&s, 8, 3, 3), ERR_OK); // 3 records, none known to be committed
@@ -343,22 +352,17 @@ static void test_a_throttled_follower_waits(void **state)
     struct wait_link link = {0};
     struct partition_end ack;
     int64_t high_watermark;
-    test_os_init(&os);
-    scene_open(&s, &os.os, INT64_MAX);
+    scene_lead_three(&s, &os, 0, 2);
     s.config.leader_throttled_replicas = "0:1";
-    assert_int_equal(scene_lead(&s, 6, 3, 2), ERR_OK);
+    partition_configure(s.partition, &s.config, &s.log_config);
     struct log_append a;
     assert_int_equal(scene_append(&s, 3, &a, &ack), ERR_OK);
     byte_rate_limit(&s.throttle.leader, 1000);
     partition_sent(s.partition, 1001);
     struct partition_read in_sync = replica_read(2, 0), behind = replica_read(3, 0);
     behind.min_one = true;
-    assert_int_equal(partition_fetch(s.partition, &in_sync), ERR_OK);
-    assert_non_null(in_sync.read.file);
-    log_file_unref(in_sync.read.file);
-    assert_int_equal(partition_fetch(s.partition, &behind), ERR_OK);
-    assert_null(behind.read.file);
-    assert_int_equal(behind.log_start_offset, 0);
+    assert_true(replica_gets(&s, &in_sync));
+    assert_false(replica_gets(&s, &behind));
     // more records do not end its wait
     scene_wait_init(&s, &w);
     wait_arm(&w.wait, 1);
@@ -368,18 +372,14 @@ static void test_a_throttled_follower_waits(void **state)
     partition_unlink(s.partition, &link);
     os.now_mono_us += 2000 * 1000; // half the rate by now
     behind = replica_read(3, 0);
-    assert_int_equal(partition_fetch(s.partition, &behind), ERR_OK);
-    assert_non_null(behind.read.file);
-    log_file_unref(behind.read.file);
+    assert_true(replica_gets(&s, &behind));
     // a list that has others only is nothing to this leader
     partition_sent(s.partition, 1 << 20);
     s.config.leader_throttled_replicas = "0:2,1:1";
     partition_configure(s.partition, &s.config, &s.log_config);
     assert_int_equal(follower_fetches(&s, 3, 0, &high_watermark), ERR_OK);
     behind = replica_read(3, 0);
-    assert_int_equal(partition_fetch(s.partition, &behind), ERR_OK);
-    assert_non_null(behind.read.file);
-    log_file_unref(behind.read.file);
+    assert_true(replica_gets(&s, &behind));
     scene_wait_release(&w);
     scene_close(&s);
 }
@@ -403,7 +403,6 @@ static void test_deletions_wait_for_followers(void **state)
     struct wait_link link = {0};
     struct partition_end ack;
     int64_t low, offset = -1;
-    test_os_init(&os);
     scene_three(&s, &os, &ack);
     follower_begins(&s, 2, 3, 0);
     follower_begins(&s, 3, 3, 0);
