@@ -35,8 +35,7 @@ struct produce_run {
     struct produce_part *parts;
     int32_t parts_count;
     int32_t unprepared;
-    struct disk_job *preparation; // while it is under way
-    struct wait_link preparation_link;
+    struct disk_wait preparation; // while it is under way
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -277,16 +276,36 @@ static void part_append(struct request *r, struct produce_run *run, struct produ
     part_appended(r, p, err, &a);
 }
 
+static void run_unlink(struct produce_run *run)
+{
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        if (run->parts[i].partition != NULL) {
+            partition_unlink(run->parts[i].partition, &run->parts[i].link);
+        }
+    }
+}
+
+static void run_release(struct produce_run *run)
+{
+    disk_wait_end(&run->preparation);
+    for (int32_t i = 0; i < run->parts_count; i++) {
+        if (run->parts[i].partition != NULL) {
+            partition_unref(run->parts[i].partition);
+            run->parts[i].partition = NULL;
+        }
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // Batches that take long. Until they are appended no later request of the connection is begun.
 
-static enum err run_prepare(struct request *r, struct produce_run *run)
+static enum api_step run_prepare(struct request *r, struct produce_run *run)
 {
-    enum err err = produce_prepare_new(r, run->unprepared, &run->preparation);
-    if (err != ERR_OK) {
-        return err;
+    if (produce_prepare_new(r, run->unprepared, &run->preparation.job) != ERR_OK) {
+        run_release(run);
+        return API_CLOSE;
     }
-    struct produce_prepared *all = run->preparation->state;
+    struct produce_prepared *all = run->preparation.job->state;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct produce_part *p = &run->parts[i];
         if (p->unprepared != NULL) {
@@ -295,16 +314,13 @@ static enum err run_prepare(struct request *r, struct produce_run *run)
                 (struct prepared_batch){.partition = p->partition, .append = *p->unprepared, .part = i};
         }
     }
-    wait_arm(&r->wait, 1);
-    produce_prepare_start(run->preparation, r, &run->preparation_link);
-    return ERR_OK;
+    return produce_prepare_begin(&run->preparation, r);
 }
 
 static void run_append_prepared(struct request *r, struct produce_run *run)
 {
     const struct produce_request *in = r->in;
-    struct produce_prepared *all = produce_prepare_take(run->preparation, r);
-    run->preparation = NULL;
+    struct produce_prepared *all = produce_prepare_take(&run->preparation, r);
     for (int32_t i = 0; i < all->count; i++) {
         struct prepared_batch *b = &all->batches[i];
         struct produce_part *p = &run->parts[b->part];
@@ -344,32 +360,6 @@ static int32_t run_settle(struct request *r, void *ctx, bool link)
         }
     }
     return pending;
-}
-
-static void run_unlink(struct produce_run *run)
-{
-    if (run->preparation != NULL) {
-        disk_job_unlink(run->preparation, &run->preparation_link);
-    }
-    for (int32_t i = 0; i < run->parts_count; i++) {
-        if (run->parts[i].partition != NULL) {
-            partition_unlink(run->parts[i].partition, &run->parts[i].link);
-        }
-    }
-}
-
-static void run_release(struct produce_run *run)
-{
-    if (run->preparation != NULL) {
-        disk_job_unref(run->preparation);
-        run->preparation = NULL;
-    }
-    for (int32_t i = 0; i < run->parts_count; i++) {
-        if (run->parts[i].partition != NULL) {
-            partition_unref(run->parts[i].partition);
-            run->parts[i].partition = NULL;
-        }
-    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -459,15 +449,7 @@ static enum api_step produce_first_run(struct request *r)
             part_append(r, run, p);
         }
     }
-    if (run->unprepared == 0) {
-        return produce_wait(r, run);
-    }
-    if (run_prepare(r, run) != ERR_OK) {
-        run_release(run);
-        return API_CLOSE;
-    }
-    request_await_thread(r);
-    return API_WAIT;
+    return run->unprepared == 0 ? produce_wait(r, run) : run_prepare(r, run);
 }
 
 enum api_step api_produce(struct request *r)
@@ -477,7 +459,7 @@ enum api_step api_produce(struct request *r)
     }
     struct produce_run *run = r->state;
     run_unlink(run);
-    if (run->preparation != NULL) {
+    if (run->preparation.job != NULL) {
         run_append_prepared(r, run);
         return produce_wait(r, run);
     }

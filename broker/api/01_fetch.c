@@ -4,12 +4,12 @@
 // a partition has an error, or max_wait has passed (long poll). Limits as KIP-74: the first non-empty partition of an
 // answer gives at least its first batch whole. With a session (KIP-227) the request names only what changed and the
 // answer holds only what is new (fetch_session.h). Versions 0-3
-// know older message formats only: what they get is converted first (fetch_convert.h).
+// know older message formats only: what they get is converted first (fetch_disk.h).
 #include "broker/api/apis.h"
+#include "broker/api/disk_wait.h"
 #include "broker/api/errmap.h"
-#include "broker/api/fetch_convert.h"
+#include "broker/api/fetch_disk.h"
 #include "broker/api/fetch_session.h"
-#include "broker/api/fetch_warm.h"
 #include "broker/api/key_map.h"
 
 #define FETCH_FIRST_MAGIC_1_VERSION     2
@@ -46,11 +46,9 @@ struct fetch_run {
     enum partition_isolation isolation;
     size_t max_bytes;
     int64_t min_bytes;
-    struct disk_job *conversion; // NULL when nothing is converted
-    struct wait_link conversion_link;
-    struct disk_job *warming; // while it is under way
-    struct wait_link warming_link;
-    bool warmed; // once is enough
+    struct disk_wait conversion; // without a job when nothing is converted
+    struct disk_wait warming;    // while it is under way
+    bool warmed;                 // once is enough
 };
 
 static bool by_id(const struct request *r)
@@ -485,26 +483,21 @@ static enum err conversion_collect(struct request *r, struct fetch_run *run)
     if (bytes == 0) {
         return ERR_OK;
     }
-    enum err err = fetch_convert_new(r->ctx->os, run->parts_count, bytes, &run->conversion);
+    enum err err = fetch_convert_new(r->ctx->os, run->parts_count, bytes, &run->conversion.job);
     if (err != ERR_OK) {
         return err;
     }
-    struct fetch_conversions *all = run->conversion->state;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct fetch_part *p = &run->parts[i];
         if (p->read.read.file == NULL) {
             continue;
         }
-        struct fetch_conversion *c = &all->items[all->count++];
+        struct fetch_range *c = fetch_range_add(run->conversion.job, &p->read.read);
         c->part = i;
-        c->records = (struct log_conversion){
-            .file = p->read.read.file,
-            .position = p->read.read.position,
-            .len = p->read.read.len,
-            .magic = r->version < FETCH_FIRST_MAGIC_1_VERSION ? 0 : 1,
-            .first_offset = p->want->in->fetch_offset,
-        };
-        p->read.read.file = NULL; // the job's now
+        c->records.magic = r->version < FETCH_FIRST_MAGIC_1_VERSION ? 0 : 1;
+        c->records.first_offset = p->want->in->fetch_offset;
+        log_file_unref(p->read.read.file);
+        p->read.read.file = NULL; // nothing of it is sent as it is
     }
     return ERR_OK;
 }
@@ -516,9 +509,9 @@ static int16_t conversion_error(enum err err)
 
 static void conversion_finish(struct request *r, struct fetch_run *run)
 {
-    struct fetch_conversions *all = run->conversion->state;
+    struct fetch_ranges *all = run->conversion.job->state;
     for (int32_t i = 0; i < all->count; i++) {
-        struct fetch_conversion *c = &all->items[i];
+        struct fetch_range *c = &all->items[i];
         struct fetch_part *p = &run->parts[c->part];
         if (c->err == ERR_OK) {
             p->out->records = (struct records){.data = c->records.data, .len = c->records.data_len};
@@ -527,10 +520,9 @@ static void conversion_finish(struct request *r, struct fetch_run *run)
         }
         log_file_unref(c->records.file);
     }
-    run->conversion->state = NULL; // what the job has made is the request's from here on
-    arena_adopt(&r->arena, &run->conversion->arena);
-    disk_job_unref(run->conversion);
-    run->conversion = NULL;
+    run->conversion.job->state = NULL; // what the job has made is the request's from here on
+    arena_adopt(&r->arena, &run->conversion.job->arena);
+    disk_wait_end(&run->conversion);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -543,27 +535,21 @@ static bool part_is_cold(const struct request *r, const struct fetch_part *p)
            !log_file_is_warm(r->ctx->os, read->file, read->position, read->len);
 }
 
-// True: the request waits until a disk thread has read what is to be sent. Without memory for that it does not.
-static bool run_warm(struct request *r, struct fetch_run *run)
+// Whether the request waits until a disk thread has read what is to be sent. Without memory for that it does not.
+static bool run_is_cold(struct request *r, struct fetch_run *run)
 {
     for (int32_t i = 0; i < run->parts_count && !run->warmed; i++) {
         struct fetch_part *p = &run->parts[i];
         if (!part_is_cold(r, p)) {
             continue;
         }
-        if (run->warming == NULL && fetch_warm_new(r->ctx->os, run->parts_count - i, &run->warming) != ERR_OK) {
+        if (run->warming.job == NULL && fetch_warm_new(r->ctx->os, run->parts_count - i, &run->warming.job) != ERR_OK) {
             return false;
         }
-        fetch_warm_add(run->warming, p->read.read.file, p->read.read.position, p->read.read.len);
+        fetch_range_add(run->warming.job, &p->read.read);
     }
     run->warmed = true;
-    if (run->warming == NULL) {
-        return false;
-    }
-    wait_arm(&r->wait, 1);
-    disk_job_start(run->warming, r->ctx->pool, &run->warming_link, &r->wait);
-    request_await_thread(r);
-    return true;
+    return run->warming.job != NULL;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -671,16 +657,8 @@ static bool run_fill_topics(struct request *r, struct fetch_run *run)
 
 static void run_release(struct request *r, struct fetch_run *run)
 {
-    if (run->warming != NULL) {
-        disk_job_unlink(run->warming, &run->warming_link);
-        disk_job_unref(run->warming);
-        run->warming = NULL;
-    }
-    if (run->conversion != NULL) {
-        disk_job_unlink(run->conversion, &run->conversion_link);
-        disk_job_unref(run->conversion);
-        run->conversion = NULL;
-    }
+    disk_wait_end(&run->warming);
+    disk_wait_end(&run->conversion);
     fetch_session_unref(r->ctx->fetch_sessions, run->use.session);
     run->use.session = NULL;
     for (int32_t i = 0; i < run->parts_count; i++) {
@@ -725,20 +703,14 @@ static enum api_step run_finish(struct request *r, struct fetch_run *run)
         return API_WAIT; // its deadline was faster than the wake that is on its way, and it may have to wait once more
     }
     if (r->version >= FETCH_FIRST_UNCONVERTED_VERSION) {
-        return run_warm(r, run) ? API_WAIT : run_answer(r, run);
+        return run_is_cold(r, run) ? disk_wait_begin(&run->warming, r) : run_answer(r, run);
     }
     run_check_formats(r, run);
     if (conversion_collect(r, run) != ERR_OK) {
         run_release(r, run);
         return API_CLOSE;
     }
-    if (run->conversion == NULL) {
-        return run_answer(r, run);
-    }
-    wait_arm(&r->wait, 1);
-    disk_job_start(run->conversion, r->ctx->pool, &run->conversion_link, &r->wait);
-    request_await_thread(r);
-    return API_WAIT;
+    return run->conversion.job == NULL ? run_answer(r, run) : disk_wait_begin(&run->conversion, r);
 }
 
 // An isolation level nobody knows fails the request as a whole; topics are only told by name then.
@@ -801,20 +773,17 @@ enum api_step api_fetch(struct request *r)
         return fetch_first_run(r);
     }
     struct fetch_run *run = r->state;
-    if (run->warming != NULL) {
-        if (!disk_job_done(run->warming)) {
+    if (run->warming.job != NULL) {
+        if (!disk_job_done(run->warming.job)) {
             return API_WAIT; // cut short because the broker stops, but it is read already
         }
-        disk_job_unlink(run->warming, &run->warming_link);
-        disk_job_unref(run->warming);
-        run->warming = NULL;
+        disk_wait_end(&run->warming);
         return run_answer(r, run);
     }
-    if (run->conversion != NULL) {
-        if (!disk_job_done(run->conversion)) {
+    if (run->conversion.job != NULL) {
+        if (!disk_job_done(run->conversion.job)) {
             return API_WAIT; // cut short because the broker stops, but it has been read already
         }
-        disk_job_unlink(run->conversion, &run->conversion_link);
         conversion_finish(r, run);
         return run_answer(r, run);
     }

@@ -4,7 +4,7 @@
 // disk and therefore run on the disk pool while the request waits; all others answer at once. v0 answers with a list
 // of segment base offsets instead.
 #include "broker/api/apis.h"
-#include "broker/api/disk_job.h"
+#include "broker/api/disk_wait.h"
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
 
@@ -35,12 +35,6 @@ struct offsets_run {
     struct offset_part *parts;
     int32_t parts_count;
     bool old_style;
-};
-
-// r->state
-struct offsets_wait {
-    struct disk_job *job;
-    struct wait_link link;
 };
 
 static void run_work(struct disk_job *j)
@@ -218,9 +212,9 @@ static int16_t part_error(const struct request *r, enum err err)
     return err == ERR_OK ? KAFKA_ERROR_NONE : errmap_code(err);
 }
 
-static enum api_step run_answer(struct request *r, struct disk_job *job)
+static enum api_step run_answer(struct request *r, struct disk_wait *wait)
 {
-    struct offsets_run *run = job->state;
+    struct offsets_run *run = wait->job->state;
     enum api_step step = API_DONE;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct offset_part *p = &run->parts[i];
@@ -244,44 +238,34 @@ static enum api_step run_answer(struct request *r, struct disk_job *job)
             p->out->old_style_offsets_count = p->old_style_count;
         }
     }
-    disk_job_unref(job);
+    disk_wait_end(wait);
     return step;
 }
 
 static enum api_step list_offsets_first_run(struct request *r)
 {
-    struct offsets_wait *wait = arena_alloc(&r->arena, sizeof *wait);
+    struct disk_wait *wait = arena_alloc(&r->arena, sizeof *wait);
     if (wait == NULL || disk_job_new(OFFSETS_JOB_ARENA_LIMIT, run_work, run_release, &wait->job) != ERR_OK) {
         return API_CLOSE;
     }
     r->state = wait;
     if (!run_collect(r, wait->job)) {
-        disk_job_unref(wait->job);
+        disk_wait_end(wait);
         return API_CLOSE;
     }
     if (!run_needs_disk(wait->job->state)) {
         run_work(wait->job);
-        return run_answer(r, wait->job);
+        return run_answer(r, wait);
     }
-    wait_arm(&r->wait, 1);
-    disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    request_await_thread(r);
-    return API_WAIT;
+    return disk_wait_begin(wait, r);
 }
 
 enum api_step api_list_offsets(struct request *r)
 {
-    if (r->runs == 1) {
-        return list_offsets_first_run(r);
-    }
-    struct offsets_wait *wait = r->state;
-    disk_job_unlink(wait->job, &wait->link);
-    return run_answer(r, wait->job);
+    return r->runs == 1 ? list_offsets_first_run(r) : run_answer(r, r->state);
 }
 
 void api_list_offsets_abort(struct request *r)
 {
-    struct offsets_wait *wait = r->state;
-    disk_job_unlink(wait->job, &wait->link);
-    disk_job_unref(wait->job);
+    disk_wait_end(r->state);
 }

@@ -5,7 +5,7 @@
 // named twice the last entry counts. The answer waits until the followers that are alive have moved their start, too:
 // then the low watermark is there; what is not there by the request's timeout answers REQUEST_TIMED_OUT.
 #include "broker/api/apis.h"
-#include "broker/api/disk_job.h"
+#include "broker/api/disk_wait.h"
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
 
@@ -29,8 +29,7 @@ struct delete_run {
 
 // r->state
 struct delete_wait {
-    struct disk_job *job;
-    struct wait_link link;
+    struct disk_wait disk;
     bool deleted; // the job is done
 };
 
@@ -181,33 +180,30 @@ static int16_t part_error(enum err err)
                                   : errmap_code(err);
 }
 
-static enum api_step run_answer(struct disk_job *job)
+static enum api_step run_answer(struct delete_wait *wait)
 {
-    struct delete_run *run = job->state;
+    struct delete_run *run = wait->disk.job->state;
     for (int32_t i = 0; i < run->parts_count; i++) {
         struct delete_part *p = &run->parts[i];
         p->out->error_code = part_error(p->err);
         p->out->low_watermark = p->err == ERR_OK || p->err == ERR_AGAIN ? p->low_watermark : -1;
     }
-    disk_job_unref(job);
+    disk_wait_end(&wait->disk);
     return API_DONE;
 }
 
 static enum api_step delete_records_first_run(struct request *r)
 {
     struct delete_wait *wait = arena_alloc(&r->arena, sizeof *wait);
-    if (wait == NULL || disk_job_new(DELETE_JOB_ARENA_LIMIT, run_work, run_release, &wait->job) != ERR_OK) {
+    if (wait == NULL || disk_job_new(DELETE_JOB_ARENA_LIMIT, run_work, run_release, &wait->disk.job) != ERR_OK) {
         return API_CLOSE;
     }
     r->state = wait;
-    if (!run_collect(r, wait->job)) {
-        disk_job_unref(wait->job);
+    if (!run_collect(r, wait->disk.job)) {
+        disk_wait_end(&wait->disk);
         return API_CLOSE;
     }
-    wait_arm(&r->wait, 1);
-    disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    request_await_thread(r);
-    return API_WAIT;
+    return disk_wait_begin(&wait->disk, r);
 }
 
 enum api_step api_delete_records(struct request *r)
@@ -217,13 +213,12 @@ enum api_step api_delete_records(struct request *r)
     }
     const struct delete_records_request *in = r->in;
     struct delete_wait *wait = r->state;
-    struct delete_run *run = wait->job->state;
-    if (!disk_job_done(wait->job)) {
+    struct delete_run *run = wait->disk.job->state;
+    if (!disk_job_done(wait->disk.job)) {
         return API_WAIT; // cut short because the broker stops, but the records are being deleted already
     }
     if (!wait->deleted) {
         wait->deleted = true;
-        disk_job_unlink(wait->job, &wait->link);
         r->deadline_ms = loop_now_ms(request_loop(r)) + (in->timeout_ms > 0 ? in->timeout_ms : 0);
     } else {
         run_unlink(run);
@@ -232,15 +227,14 @@ enum api_step api_delete_records(struct request *r)
         return API_WAIT;
     }
     run_settle(r, run, false); // a last look
-    return run_answer(wait->job);
+    return run_answer(wait);
 }
 
 void api_delete_records_abort(struct request *r)
 {
     struct delete_wait *wait = r->state;
     if (wait->deleted) {
-        run_unlink(wait->job->state);
+        run_unlink(wait->disk.job->state);
     }
-    disk_job_unlink(wait->job, &wait->link);
-    disk_job_unref(wait->job);
+    disk_wait_end(&wait->disk);
 }

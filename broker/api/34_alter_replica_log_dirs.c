@@ -4,7 +4,7 @@
 // folder is a disk job; the copying itself goes on after the answer, and DescribeLogDirs shows it. Of a partition named
 // twice the last directory counts.
 #include "broker/api/apis.h"
-#include "broker/api/disk_job.h"
+#include "broker/api/disk_wait.h"
 #include "broker/api/errmap.h"
 #include "broker/api/key_map.h"
 
@@ -28,8 +28,7 @@ struct move_run {
 
 // r->state
 struct move_wait {
-    struct disk_job *job;
-    struct wait_link link;
+    struct disk_wait disk;
     struct key_map topics; // of the answer, by name
     struct key_map parts;  // by the topic's number there and the partition's
     int32_t topics_count;
@@ -58,7 +57,7 @@ static struct slice slice_copy(struct arena *a, struct slice s)
 static bool part_add(struct request *r, struct move_run *run, struct slice path, struct slice topic, int32_t partition)
 {
     struct move_wait *wait = r->state;
-    struct arena *a = &wait->job->arena;
+    struct arena *a = &wait->disk.job->arena;
     int64_t *topic_slot = key_map_slot(&wait->topics, topic, &r->arena);
     if (topic_slot == NULL) {
         return false;
@@ -88,13 +87,13 @@ static bool run_collect(struct request *r)
             n += (size_t)in->dirs[i].topics[k].partitions_count;
         }
     }
-    struct move_run *run = arena_alloc(&wait->job->arena, sizeof *run);
-    struct move_part *parts = arena_array(&wait->job->arena, n, sizeof *parts);
+    struct move_run *run = arena_alloc(&wait->disk.job->arena, sizeof *run);
+    struct move_part *parts = arena_array(&wait->disk.job->arena, n, sizeof *parts);
     if (run == NULL || parts == NULL) {
         return false;
     }
     *run = (struct move_run){.replicas = r->ctx->replicas, .parts = parts};
-    wait->job->state = run;
+    wait->disk.job->state = run;
     bool ok = true;
     for (int32_t i = 0; i < in->dirs_count; i++) {
         for (int32_t k = 0; k < in->dirs[i].topics_count; k++) {
@@ -170,21 +169,18 @@ static void wait_release(struct move_wait *wait)
 {
     key_map_release(&wait->topics);
     key_map_release(&wait->parts);
-    disk_job_unref(wait->job);
+    disk_wait_end(&wait->disk);
 }
 
 void api_alter_replica_log_dirs_abort(struct request *r)
 {
-    struct move_wait *wait = r->state;
-    disk_job_unlink(wait->job, &wait->link);
-    wait_release(wait);
+    wait_release(r->state);
 }
 
 static enum api_step answer(struct request *r)
 {
     struct move_wait *wait = r->state;
-    disk_job_unlink(wait->job, &wait->link);
-    bool ok = fill(r, wait->job->state);
+    bool ok = fill(r, wait->disk.job->state);
     wait_release(wait);
     return ok ? API_DONE : API_CLOSE;
 }
@@ -195,7 +191,7 @@ enum api_step api_alter_replica_log_dirs(struct request *r)
         return answer(r);
     }
     struct move_wait *wait = arena_alloc(&r->arena, sizeof *wait);
-    if (wait == NULL || disk_job_new(MOVE_JOB_ARENA_LIMIT, run_work, run_release, &wait->job) != ERR_OK) {
+    if (wait == NULL || disk_job_new(MOVE_JOB_ARENA_LIMIT, run_work, run_release, &wait->disk.job) != ERR_OK) {
         return API_CLOSE;
     }
     key_map_init(&wait->topics);
@@ -206,8 +202,5 @@ enum api_step api_alter_replica_log_dirs(struct request *r)
         wait_release(wait);
         return API_CLOSE;
     }
-    wait_arm(&r->wait, 1);
-    disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    request_await_thread(r);
-    return API_WAIT;
+    return disk_wait_begin(&wait->disk, r);
 }

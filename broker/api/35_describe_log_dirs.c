@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "broker/api/apis.h"
-#include "broker/api/disk_job.h"
+#include "broker/api/disk_wait.h"
 
 #define DIRS_JOB_ARENA_LIMIT ((size_t)256 * 1024 * 1024)
 #define ROOM_PER_PARTITION                                                                                             \
@@ -20,12 +20,6 @@ struct dirs_run {
     struct replica_dir *dirs;
     int32_t dirs_count;
     enum err err;
-};
-
-// r->state
-struct dirs_wait {
-    struct disk_job *job;
-    struct wait_link link;
 };
 
 static void run_work(struct disk_job *j)
@@ -140,17 +134,15 @@ static bool fill(struct request *r, const struct dirs_run *run)
 
 void api_describe_log_dirs_abort(struct request *r)
 {
-    struct dirs_wait *wait = r->state;
-    disk_job_unlink(wait->job, &wait->link);
-    disk_job_unref(wait->job);
+    disk_wait_end(r->state);
 }
 
 static enum api_step answer(struct request *r)
 {
-    const struct dirs_wait *wait = r->state;
+    struct disk_wait *wait = r->state;
     const struct dirs_run *run = wait->job->state;
     bool ok = run->err == ERR_OK && fill(r, run);
-    api_describe_log_dirs_abort(r);
+    disk_wait_end(wait);
     return ok ? API_DONE : API_CLOSE;
 }
 
@@ -159,20 +151,17 @@ enum api_step api_describe_log_dirs(struct request *r)
     if (r->runs > 1) {
         return answer(r);
     }
-    struct dirs_wait *wait = arena_alloc(&r->arena, sizeof *wait);
+    struct disk_wait *wait = arena_alloc(&r->arena, sizeof *wait);
     if (wait == NULL || disk_job_new(DIRS_JOB_ARENA_LIMIT, run_work, run_release, &wait->job) != ERR_OK) {
         return API_CLOSE;
     }
     struct dirs_run *run = arena_alloc(&wait->job->arena, sizeof *run);
     if (run == NULL) {
-        disk_job_unref(wait->job);
+        disk_wait_end(wait);
         return API_CLOSE;
     }
     run->replicas = r->ctx->replicas;
     wait->job->state = run;
     r->state = wait;
-    wait_arm(&r->wait, 1);
-    disk_job_start(wait->job, r->ctx->pool, &wait->link, &r->wait);
-    request_await_thread(r);
-    return API_WAIT;
+    return disk_wait_begin(wait, r);
 }

@@ -39,26 +39,27 @@ enum err produce_prepare_new(const struct request *r, int32_t capacity, struct d
     }
     if (all == NULL || all->batches == NULL) {
         disk_job_unref(j);
+        *out = NULL;
         return ERR_NO_MEMORY;
     }
     j->state = all;
     return ERR_OK;
 }
 
-void produce_prepare_start(struct disk_job *j, struct request *r, struct wait_link *link)
+enum api_step produce_prepare_begin(struct disk_wait *w, struct request *r)
 {
-    struct produce_prepared *all = j->state;
+    struct produce_prepared *all = w->job->state;
     all->frame = r->x.frame;
     r->x.frame = NULL;
-    disk_job_start(j, r->ctx->pool, link, &r->wait);
+    return disk_wait_begin(w, r);
 }
 
-struct produce_prepared *produce_prepare_take(struct disk_job *j, struct request *r)
+struct produce_prepared *produce_prepare_take(struct disk_wait *w, struct request *r)
 {
-    struct produce_prepared *all = j->state;
+    struct produce_prepared *all = w->job->state;
     r->x.frame = all->frame;
-    j->state = NULL;
-    arena_adopt(&r->arena, &j->arena);
-    disk_job_unref(j);
+    w->job->state = NULL;
+    arena_adopt(&r->arena, &w->job->arena);
+    disk_wait_end(w);
     return all;
 }

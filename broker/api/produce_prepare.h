@@ -6,8 +6,7 @@
 #ifndef OTTLA_API_PRODUCE_PREPARE_H
 #define OTTLA_API_PRODUCE_PREPARE_H
 
-#include "broker/api/disk_job.h"
-#include "broker/api/request.h"
+#include "broker/api/disk_wait.h"
 
 struct prepared_batch {
     struct partition *partition; // counted
@@ -26,10 +25,10 @@ struct produce_prepared {
 // A job with room for `capacity` batches, whose partitions and appends are given back with it. It begins without the
 // frame.
 enum err produce_prepare_new(const struct request *r, int32_t capacity, struct disk_job **out) WARN_UNUSED;
-// Takes the request's frame and starts; link and r->wait as disk_job_start.
-void produce_prepare_start(struct disk_job *j, struct request *r, struct wait_link *link);
-// The job is done: gives the frame back and everything the job has made to the request's arena; the job's reference is
-// gone afterwards. The appends and references in it are the caller's.
-struct produce_prepared *produce_prepare_take(struct disk_job *j, struct request *r);
+// Takes the request's frame and starts. What the handler answers.
+enum api_step produce_prepare_begin(struct disk_wait *w, struct request *r);
+// The job is done: gives the frame back and everything the job has made to the request's arena, and ends the wait. The
+// appends and references in it are the caller's.
+struct produce_prepared *produce_prepare_take(struct disk_wait *w, struct request *r);
 
 #endif
