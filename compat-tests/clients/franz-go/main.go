@@ -36,7 +36,7 @@ func code(err error) (int16, bool) {
 
 // A topic
 
-func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
+func (c *client) CreateTopic(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	configs := map[string]*string{}
@@ -48,7 +48,7 @@ func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
+func (c *client) ListTopics(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	topics, err := c.admin.ListTopics(ctx)
@@ -63,7 +63,7 @@ func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
 	return agent.Answer{"topics": leaders}, err
 }
 
-func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteTopic(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.DeleteTopics(ctx, r.Topic)
@@ -73,7 +73,7 @@ func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) createPartitions(r *agent.Request) (agent.Answer, error) {
+func (c *client) CreatePartitions(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.UpdatePartitions(ctx, r.Count, r.Topic)
@@ -83,7 +83,7 @@ func (c *client) createPartitions(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
+func (c *client) DescribeConfig(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.DescribeTopicConfigs(ctx, r.Topic)
@@ -97,7 +97,7 @@ func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"configs": configs}, found[0].Err
 }
 
-func (c *client) alterConfig(r *agent.Request) (agent.Answer, error) {
+func (c *client) AlterConfig(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	change := kadm.AlterConfig{Op: kadm.SetConfig, Name: r.Name, Value: &r.Value}
@@ -108,14 +108,14 @@ func (c *client) alterConfig(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) describeCluster(*agent.Request) (agent.Answer, error) {
+func (c *client) DescribeCluster(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.BrokerMetadata(ctx)
 	return agent.Answer{"brokers": found.Brokers.NodeIDs(), "controller": found.Controller}, err
 }
 
-func (c *client) deleteRecords(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteRecords(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	var before kadm.Offsets
@@ -139,7 +139,7 @@ func listed(offsets kadm.ListedOffsets, err error, r *agent.Request) (kadm.Liste
 	return found, found.Err
 }
 
-func (c *client) offsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) Offsets(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	offsets, err := c.admin.ListStartOffsets(ctx, r.Topic)
@@ -152,7 +152,7 @@ func (c *client) offsets(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"earliest": earliest.Offset, "latest": latest.Offset}, err
 }
 
-func (c *client) offsetAt(r *agent.Request) (agent.Answer, error) {
+func (c *client) OffsetAt(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	offsets, err := c.admin.ListOffsetsAfterMilli(ctx, r.Timestamp, r.Topic)
@@ -217,7 +217,7 @@ func (c *client) openProducer(r *agent.Request) (*kgo.Client, error) {
 	return kgo.NewClient(options...)
 }
 
-func (c *client) produce(r *agent.Request) (agent.Answer, error) {
+func (c *client) Produce(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	producer, err := c.openProducer(r)
@@ -252,7 +252,7 @@ func take(ctx context.Context, consumer *kgo.Client, count int) ([]*kgo.Record, 
 	return taken, nil
 }
 
-func (c *client) read(r *agent.Request) (agent.Answer, error) {
+func (c *client) Read(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	begin := map[int32]kgo.Offset{r.Partition: kgo.NewOffset().At(r.Starts[0])}
@@ -280,7 +280,7 @@ func (c *client) read(r *agent.Request) (agent.Answer, error) {
 
 // A group
 
-func (c *client) join(r *agent.Request) (agent.Answer, error) {
+func (c *client) Join(r *agent.Request) (agent.Answer, error) {
 	member, err := kgo.NewClient(kgo.SeedBrokers(c.bootstrap), kgo.ConsumerGroup(r.Group),
 		kgo.ConsumeTopics(r.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(), kgo.HeartbeatInterval(300*time.Millisecond),
@@ -289,7 +289,7 @@ func (c *client) join(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) poll(r *agent.Request) (agent.Answer, error) {
+func (c *client) Poll(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.Wait())
 	defer cancel()
 	fetches := c.member.PollRecords(ctx, 1000)
@@ -299,25 +299,25 @@ func (c *client) poll(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"records": fromRecords(fetches.Records())}, nil
 }
 
-func (c *client) commit(*agent.Request) (agent.Answer, error) {
+func (c *client) Commit(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	return nil, c.member.CommitUncommittedOffsets(ctx)
 }
 
-func (c *client) leave(*agent.Request) (agent.Answer, error) {
+func (c *client) Leave(*agent.Request) (agent.Answer, error) {
 	c.member.Close()
 	return nil, nil
 }
 
-func (c *client) listGroups(*agent.Request) (agent.Answer, error) {
+func (c *client) ListGroups(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.ListGroups(ctx)
 	return agent.Answer{"groups": found.Groups()}, err
 }
 
-func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
+func (c *client) DescribeGroup(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.DescribeGroups(ctx, r.Group)
@@ -328,7 +328,7 @@ func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"state": found.State, "members": len(found.Members)}, found.Err
 }
 
-func (c *client) committed(r *agent.Request) (agent.Answer, error) {
+func (c *client) Committed(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.FetchOffsets(ctx, r.Group)
@@ -339,7 +339,7 @@ func (c *client) committed(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"offsets": offsets}, err
 }
 
-func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) AlterOffsets(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	var wanted kadm.Offsets
@@ -349,7 +349,7 @@ func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
 	return nil, c.admin.CommitAllOffsets(ctx, r.Group, wanted)
 }
 
-func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteOffsets(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	var set kadm.TopicsSet
@@ -361,7 +361,7 @@ func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) deleteGroup(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteGroup(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.DeleteGroups(ctx, r.Group)
@@ -382,16 +382,7 @@ func main() {
 		Client: "franz-go " + agent.ModuleVersion("github.com/twmb/franz-go"),
 		Code:   code,
 		Lacks:  map[string]string{},
-		Verbs: map[string]agent.Verb{
-			"create-topic": c.createTopic, "list-topics": c.listTopics, "delete-topic": c.deleteTopic,
-			"create-partitions": c.createPartitions, "describe-config": c.describeConfig,
-			"alter-config": c.alterConfig, "describe-cluster": c.describeCluster,
-			"delete-records": c.deleteRecords, "offsets": c.offsets, "offset-at": c.offsetAt,
-			"produce": c.produce, "read": c.read,
-			"join": c.join, "poll": c.poll, "commit": c.commit, "leave": c.leave,
-			"list-groups": c.listGroups, "describe-group": c.describeGroup, "committed": c.committed,
-			"alter-offsets": c.alterOffsets, "delete-offsets": c.deleteOffsets, "delete-group": c.deleteGroup,
-		},
+		Verbs:  agent.VerbsOf(c),
 	}
 	a.Serve()
 }

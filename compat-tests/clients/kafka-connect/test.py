@@ -6,9 +6,7 @@
 COMMAND starts a worker, with its properties as the last argument; it is told what to do over its REST interface.
 """
 
-import argparse
 import json
-import pathlib
 import subprocess
 import sys
 import urllib.error
@@ -19,15 +17,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 import brokers
 import rdkafka
+import story
 import wire
 from features import CONNECT
 from records import Mismatch, await_true, expect
-from report import Report
 
 TOPIC = "file-lines"
 STORES = {"connect-configs": 1, "connect-offsets": 25, "connect-status": 5}  # with their partitions
 SETTLE_S = 60
-BROKER = {"offsets.topic.replication.factor": 1, "group.initial.rebalance.delay.ms": 0}
 
 
 class Worker:
@@ -101,6 +98,18 @@ class Story:
         rdkafka.create_topic(self.admin, TOPIC, 1)
         self.worker = Worker(self.command, self.broker.bootstrap, self.work_dir)
         self.worker.start()
+
+    def checks(self):
+        return {"internal-topics": self.internal_topics, "source": self.read_file, "sink": self.write_file,
+                "killed": self.killed, "connector-stopped": self.stopped, "connector-deleted": self.deleted}
+
+    def end(self):
+        self.close()
+        self.admin = None
+
+    def close(self):
+        if self.worker:
+            self.worker.kill()
 
     def append(self, count):
         more = ["line %d, nothing else" % number for number in range(len(self.lines), len(self.lines) + count)]
@@ -178,28 +187,5 @@ class Story:
         await_true("no connector is left", lambda: self.worker.ask("GET", "/connectors") == [], SETTLE_S)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work_dir", type=pathlib.Path)
-    parser.add_argument("command", nargs="+")
-    options = parser.parse_args()
-    broker = brokers.from_environment(options.work_dir / "broker", BROKER)
-    story = Story(options.command, options.work_dir, broker)
-    report = Report("kafka-connect", "Kafka Connect 3.9.1", CONNECT)
-    try:
-        story.open()
-        report.try_in_turn({"internal-topics": story.internal_topics, "source": story.read_file,
-                            "sink": story.write_file, "killed": story.killed, "connector-stopped": story.stopped,
-                            "connector-deleted": story.deleted}, (Mismatch, ck.KafkaException, OSError))
-        story.worker.kill()
-        story.admin = None
-        broker.stop()
-    finally:
-        if story.worker:
-            story.worker.kill()
-        broker.close()
-    return report.close()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(story.tell(__doc__, "kafka-connect", "Kafka Connect 3.9.1", CONNECT, Story))

@@ -48,7 +48,7 @@ func code(err error) (int16, bool) {
 
 // A topic
 
-func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
+func (c *client) CreateTopic(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	topic := kafka.TopicConfig{Topic: r.Topic, NumPartitions: int(r.Partitions),
@@ -64,7 +64,7 @@ func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
+func (c *client) ListTopics(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.Metadata(ctx, &kafka.MetadataRequest{})
@@ -82,7 +82,7 @@ func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
 	return agent.Answer{"topics": leaders}, nil
 }
 
-func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteTopic(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{r.Topic}})
@@ -92,7 +92,7 @@ func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) createPartitions(r *agent.Request) (agent.Answer, error) {
+func (c *client) CreatePartitions(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{
@@ -103,7 +103,7 @@ func (c *client) createPartitions(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
+func (c *client) DescribeConfig(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{
@@ -119,7 +119,7 @@ func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"configs": configs}, found.Resources[0].Error
 }
 
-func (c *client) alterConfig(r *agent.Request) (agent.Answer, error) {
+func (c *client) AlterConfig(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	change := kafka.IncrementalAlterConfigsRequestConfig{Name: r.Name, Value: r.Value,
@@ -134,7 +134,7 @@ func (c *client) alterConfig(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) describeCluster(*agent.Request) (agent.Answer, error) {
+func (c *client) DescribeCluster(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.Metadata(ctx, &kafka.MetadataRequest{})
@@ -160,13 +160,13 @@ func (c *client) listOffsets(r *agent.Request, asked ...kafka.OffsetRequest) (ka
 	return found, found.Error
 }
 
-func (c *client) offsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) Offsets(r *agent.Request) (agent.Answer, error) {
 	partition := int(r.Partition)
 	found, err := c.listOffsets(r, kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition))
 	return agent.Answer{"earliest": found.FirstOffset, "latest": found.LastOffset}, err
 }
 
-func (c *client) offsetAt(r *agent.Request) (agent.Answer, error) {
+func (c *client) OffsetAt(r *agent.Request) (agent.Answer, error) {
 	found, err := c.listOffsets(r, kafka.TimeOffsetOf(int(r.Partition), time.UnixMilli(r.Timestamp)))
 	for offset := range found.Offsets {
 		if offset >= 0 {
@@ -199,7 +199,7 @@ func fromMessage(m *kafka.Message) agent.Record {
 // place is which record of a request a message is, and where it goes.
 type place struct{ number, partition int }
 
-func (c *client) produce(r *agent.Request) (agent.Answer, error) {
+func (c *client) Produce(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	offsets := make([]int64, len(r.Records))
@@ -228,7 +228,7 @@ func (c *client) produce(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"offsets": offsets}, writer.Close()
 }
 
-func (c *client) read(r *agent.Request) (agent.Answer, error) {
+func (c *client) Read(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{c.bootstrap}, Topic: r.Topic,
@@ -254,7 +254,7 @@ func (c *client) read(r *agent.Request) (agent.Answer, error) {
 
 // A group
 
-func (c *client) join(r *agent.Request) (agent.Answer, error) {
+func (c *client) Join(r *agent.Request) (agent.Answer, error) {
 	c.polled = map[int]kafka.Message{}
 	c.member = kafka.NewReader(kafka.ReaderConfig{
 		Brokers: []string{c.bootstrap}, GroupID: r.Group, Topic: r.Topic,
@@ -265,7 +265,7 @@ func (c *client) join(r *agent.Request) (agent.Answer, error) {
 	return nil, nil
 }
 
-func (c *client) poll(r *agent.Request) (agent.Answer, error) {
+func (c *client) Poll(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.Wait())
 	defer cancel()
 	records := []agent.Record{}
@@ -282,7 +282,7 @@ func (c *client) poll(r *agent.Request) (agent.Answer, error) {
 	}
 }
 
-func (c *client) commit(*agent.Request) (agent.Answer, error) {
+func (c *client) Commit(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	var last []kafka.Message
@@ -293,11 +293,11 @@ func (c *client) commit(*agent.Request) (agent.Answer, error) {
 	return nil, c.member.CommitMessages(ctx, last...)
 }
 
-func (c *client) leave(*agent.Request) (agent.Answer, error) {
+func (c *client) Leave(*agent.Request) (agent.Answer, error) {
 	return nil, c.member.Close()
 }
 
-func (c *client) listGroups(*agent.Request) (agent.Answer, error) {
+func (c *client) ListGroups(*agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	found, err := c.admin.ListGroups(ctx, &kafka.ListGroupsRequest{})
@@ -311,7 +311,7 @@ func (c *client) listGroups(*agent.Request) (agent.Answer, error) {
 	return agent.Answer{"groups": groups}, found.Error
 }
 
-func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
+func (c *client) DescribeGroup(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{r.Group}})
@@ -322,7 +322,7 @@ func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"state": found.GroupState, "members": len(found.Members)}, found.Error
 }
 
-func (c *client) committed(r *agent.Request) (agent.Answer, error) {
+func (c *client) Committed(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: r.Group})
@@ -336,7 +336,7 @@ func (c *client) committed(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"offsets": offsets}, answer.Error
 }
 
-func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) AlterOffsets(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	var wanted []kafka.OffsetCommit
@@ -356,7 +356,7 @@ func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
 	return nil, nil
 }
 
-func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteOffsets(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.OffsetDelete(ctx, &kafka.OffsetDeleteRequest{GroupID: r.Group,
@@ -370,7 +370,7 @@ func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
 	return nil, answer.Topics[r.Topic][0].Error
 }
 
-func (c *client) deleteGroup(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteGroup(r *agent.Request) (agent.Answer, error) {
 	ctx, cancel := bounded()
 	defer cancel()
 	answer, err := c.admin.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{r.Group}})
@@ -394,15 +394,7 @@ func main() {
 			"empty":          "the client reads what is empty as null",
 			"delete-records": "the client has no call for it",
 		},
-		Verbs: map[string]agent.Verb{
-			"create-topic": c.createTopic, "list-topics": c.listTopics, "delete-topic": c.deleteTopic,
-			"create-partitions": c.createPartitions, "describe-config": c.describeConfig,
-			"alter-config": c.alterConfig, "describe-cluster": c.describeCluster,
-			"offsets": c.offsets, "offset-at": c.offsetAt, "produce": c.produce, "read": c.read,
-			"join": c.join, "poll": c.poll, "commit": c.commit, "leave": c.leave,
-			"list-groups": c.listGroups, "describe-group": c.describeGroup, "committed": c.committed,
-			"alter-offsets": c.alterOffsets, "delete-offsets": c.deleteOffsets, "delete-group": c.deleteGroup,
-		},
+		Verbs: agent.VerbsOf(c),
 	}
 	a.Serve()
 }

@@ -7,9 +7,7 @@ COMMAND is Java with WordCount on its class path. Words are counted here too; wh
 output topic, the last count of each word.
 """
 
-import argparse
 import collections
-import pathlib
 import shutil
 import struct
 import subprocess
@@ -20,16 +18,15 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 import brokers
 import rdkafka
+import story
 import wire
 from features import STREAMS
 from records import PARTITIONS, Mismatch, await_true, expect
-from report import Report
 
 APPLICATION = "word-count"
 CHANGELOG, REPARTITION = APPLICATION + "-counted-changelog", APPLICATION + "-words-repartition"
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda"]
 SETTLE_S = 60
-BROKER = {"offsets.topic.replication.factor": 1, "group.initial.rebalance.delay.ms": 0}
 
 
 class Story:
@@ -50,6 +47,10 @@ class Story:
         self.producer = ck.Producer({**common, "enable.idempotence": True})
         self.reader = rdkafka.open_consumer(self.broker.bootstrap)
         self.reader.assign([ck.TopicPartition("counts", p, 0) for p in range(PARTITIONS)])
+
+    def checks(self):
+        return {"count": self.count, "internal-topics": self.internal_topics, "stopped": self.stopped,
+                "killed": self.killed, "restored": self.restored}
 
     def start_streams(self):
         with open(self.work_dir / "streams.log", "ab") as log:
@@ -141,7 +142,6 @@ class Story:
         self.stop_streams()
         self.reader.close()
         self.admin = self.producer = None
-        self.broker.stop()
 
     def close(self):
         if self.child and self.child.poll() is None:
@@ -149,25 +149,5 @@ class Story:
             self.child.wait()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work_dir", type=pathlib.Path)
-    parser.add_argument("command", nargs="+")
-    options = parser.parse_args()
-    broker = brokers.from_environment(options.work_dir / "broker", BROKER)
-    story = Story(options.command, options.work_dir, broker)
-    report = Report("kafka-streams", "Kafka Streams 3.9.1", STREAMS)
-    try:
-        story.open()
-        report.try_in_turn({"count": story.count, "internal-topics": story.internal_topics, "stopped": story.stopped,
-                            "killed": story.killed, "restored": story.restored},
-                           (Mismatch, ck.KafkaException, OSError))
-        story.end()
-    finally:
-        story.close()
-        broker.close()
-    return report.close()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(story.tell(__doc__, "kafka-streams", "Kafka Streams 3.9.1", STREAMS, Story))

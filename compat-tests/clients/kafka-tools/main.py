@@ -4,20 +4,19 @@
 The console producer and consumer are processes of their own, the other tools run in one virtual machine.
 """
 
+import io
 import json
 import os
 import pathlib
-import queue
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 
 import agent
 import kafka_tools
 from agent import Refused
+from member import Member
 from records import Record
 
 TIMEOUT_S = 50
@@ -65,31 +64,8 @@ def as_line(record):
     return "\t".join([headers or "NULL", mark(record.key), mark(record.value)]) + "\n"
 
 
-class Member:
-    """A console consumer in a group; a thread reads what it prints."""
-
-    def __init__(self, command):
-        self.records = queue.Queue()
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.DEVNULL, text=True, encoding="utf-8")
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        for line in self.child.stdout:
-            self.records.put(parse(line))
-
-    def take(self, wait_s):
-        taken = []
-        try:
-            taken.append(self.records.get(timeout=wait_s))
-            while True:
-                taken.append(self.records.get_nowait())
-        except queue.Empty:
-            return taken
-
-    def stop(self):
-        self.child.send_signal(signal.SIGTERM)
-        self.child.wait(TIMEOUT_S)
+def printed_records(stdout):
+    return (parse(line) for line in io.TextIOWrapper(stdout, "utf-8"))
 
 
 class Client:
@@ -187,7 +163,7 @@ class Client:
         self.member = Member(self._java(
             CONSUMER, "--topic", topic, "--group", group,
             *[word for one in settings for word in ("--consumer-property", one)],
-            *[word for one in FORMAT for word in ("--property", one)]))
+            *[word for one in FORMAT for word in ("--property", one)]), printed_records)
 
     def poll(self, wait_ms):
         return {"records": self.member.take(wait_ms / 1000)}

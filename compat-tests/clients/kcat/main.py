@@ -8,15 +8,13 @@ import functools
 import io
 import itertools
 import json
-import queue
 import re
-import signal
 import subprocess
 import sys
-import threading
 
 import agent
 from agent import Refused
+from member import Member
 from records import Record
 
 TIMEOUT_S = 30
@@ -65,31 +63,8 @@ def take_record(read):
     return agent.placed(record, int(offset))
 
 
-class Member:
-    """A kcat in a group; a thread reads what it writes."""
-
-    def __init__(self, command):
-        self.records = queue.Queue()
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.DEVNULL)
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        for record in iter(lambda: take_record(self.child.stdout.read), None):
-            self.records.put(record)
-
-    def take(self, wait_s):
-        taken = []
-        try:
-            taken.append(self.records.get(timeout=wait_s))
-            while True:
-                taken.append(self.records.get_nowait())
-        except queue.Empty:
-            return taken
-
-    def stop(self):
-        self.child.send_signal(signal.SIGTERM)
-        self.child.wait(TIMEOUT_S)
+def taken_records(stdout):
+    return iter(lambda: take_record(stdout.read), None)
 
 
 class Client:
@@ -159,7 +134,7 @@ class Client:
     def join(self, group, topic):
         self.member = Member(["kcat", "-b", self.bootstrap, "-u", "-q", "-f", FORMAT,
                               "-X", "auto.commit.interval.ms=200", "-X", "auto.offset.reset=earliest",
-                              "-X", "heartbeat.interval.ms=300", "-G", group, topic])
+                              "-X", "heartbeat.interval.ms=300", "-G", group, topic], taken_records)
 
     def poll(self, wait_ms):
         return {"records": self.member.take(wait_ms / 1000)}

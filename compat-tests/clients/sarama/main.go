@@ -52,7 +52,7 @@ func code(err error) (int16, bool) {
 
 // A topic
 
-func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
+func (c *client) CreateTopic(r *agent.Request) (agent.Answer, error) {
 	configs := map[string]*string{}
 	for name := range r.Configs {
 		value := r.Configs[name]
@@ -62,7 +62,7 @@ func (c *client) createTopic(r *agent.Request) (agent.Answer, error) {
 		ReplicationFactor: r.Replicas, ConfigEntries: configs}, false)
 }
 
-func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
+func (c *client) ListTopics(*agent.Request) (agent.Answer, error) {
 	if err := c.common.RefreshMetadata(); err != nil {
 		return nil, err
 	}
@@ -78,15 +78,15 @@ func (c *client) listTopics(*agent.Request) (agent.Answer, error) {
 	return agent.Answer{"topics": leaders}, err
 }
 
-func (c *client) deleteTopic(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteTopic(r *agent.Request) (agent.Answer, error) {
 	return nil, c.admin.DeleteTopic(r.Topic)
 }
 
-func (c *client) createPartitions(r *agent.Request) (agent.Answer, error) {
+func (c *client) CreatePartitions(r *agent.Request) (agent.Answer, error) {
 	return nil, c.admin.CreatePartitions(r.Topic, int32(r.Count), nil, false)
 }
 
-func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
+func (c *client) DescribeConfig(r *agent.Request) (agent.Answer, error) {
 	found, err := c.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: r.Topic})
 	configs := map[string]string{}
 	for _, config := range found {
@@ -95,14 +95,14 @@ func (c *client) describeConfig(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"configs": configs}, err
 }
 
-func (c *client) alterConfig(r *agent.Request) (agent.Answer, error) {
+func (c *client) AlterConfig(r *agent.Request) (agent.Answer, error) {
 	change := sarama.IncrementalAlterConfigsEntry{Operation: sarama.IncrementalAlterConfigsOperationSet,
 		Value: &r.Value}
 	return nil, c.admin.IncrementalAlterConfig(sarama.TopicResource, r.Topic,
 		map[string]sarama.IncrementalAlterConfigsEntry{r.Name: change}, false)
 }
 
-func (c *client) describeCluster(*agent.Request) (agent.Answer, error) {
+func (c *client) DescribeCluster(*agent.Request) (agent.Answer, error) {
 	brokers, controller, err := c.admin.DescribeCluster()
 	var ids []int32
 	for _, broker := range brokers {
@@ -111,11 +111,11 @@ func (c *client) describeCluster(*agent.Request) (agent.Answer, error) {
 	return agent.Answer{"brokers": ids, "controller": controller}, err
 }
 
-func (c *client) deleteRecords(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteRecords(r *agent.Request) (agent.Answer, error) {
 	return nil, c.admin.DeleteRecords(r.Topic, map[int32]int64{r.Partition: r.Offset})
 }
 
-func (c *client) offsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) Offsets(r *agent.Request) (agent.Answer, error) {
 	earliest, err := c.common.GetOffset(r.Topic, r.Partition, sarama.OffsetOldest)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (c *client) offsets(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"earliest": earliest, "latest": latest}, err
 }
 
-func (c *client) offsetAt(r *agent.Request) (agent.Answer, error) {
+func (c *client) OffsetAt(r *agent.Request) (agent.Answer, error) {
 	offset, err := c.common.GetOffset(r.Topic, r.Partition, r.Timestamp)
 	if offset == -1 {
 		return agent.Answer{"offset": nil}, err
@@ -175,7 +175,7 @@ func (c *client) openProducer(r *agent.Request) (sarama.SyncProducer, error) {
 	return sarama.NewSyncProducer(c.bootstrap, config)
 }
 
-func (c *client) produce(r *agent.Request) (agent.Answer, error) {
+func (c *client) Produce(r *agent.Request) (agent.Answer, error) {
 	producer, err := c.openProducer(r)
 	if err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func take(consumer sarama.Consumer, r *agent.Request, start int64) ([]agent.Reco
 	return taken, nil
 }
 
-func (c *client) read(r *agent.Request) (agent.Answer, error) {
+func (c *client) Read(r *agent.Request) (agent.Answer, error) {
 	config := settings()
 	config.Consumer.Return.Errors = true
 	consumer, err := sarama.NewConsumer(c.bootstrap, config)
@@ -279,7 +279,7 @@ func (m *member) run(ctx context.Context, topic string) {
 	}
 }
 
-func (c *client) join(r *agent.Request) (agent.Answer, error) {
+func (c *client) Join(r *agent.Request) (agent.Answer, error) {
 	config := settings()
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
@@ -294,7 +294,7 @@ func (c *client) join(r *agent.Request) (agent.Answer, error) {
 	return nil, nil
 }
 
-func (c *client) poll(r *agent.Request) (agent.Answer, error) {
+func (c *client) Poll(r *agent.Request) (agent.Answer, error) {
 	records := []agent.Record{}
 	late := time.After(r.Wait())
 	for {
@@ -313,19 +313,19 @@ func (c *client) poll(r *agent.Request) (agent.Answer, error) {
 	}
 }
 
-func (c *client) commit(*agent.Request) (agent.Answer, error) {
+func (c *client) Commit(*agent.Request) (agent.Answer, error) {
 	c.member.mu.Lock()
 	defer c.member.mu.Unlock()
 	c.member.session.Commit()
 	return nil, nil
 }
 
-func (c *client) leave(*agent.Request) (agent.Answer, error) {
+func (c *client) Leave(*agent.Request) (agent.Answer, error) {
 	c.member.stop()
 	return nil, c.member.group.Close()
 }
 
-func (c *client) listGroups(*agent.Request) (agent.Answer, error) {
+func (c *client) ListGroups(*agent.Request) (agent.Answer, error) {
 	found, err := c.admin.ListConsumerGroups()
 	groups := []string{}
 	for name := range found {
@@ -334,7 +334,7 @@ func (c *client) listGroups(*agent.Request) (agent.Answer, error) {
 	return agent.Answer{"groups": groups}, err
 }
 
-func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
+func (c *client) DescribeGroup(r *agent.Request) (agent.Answer, error) {
 	found, err := c.admin.DescribeConsumerGroups([]string{r.Group})
 	if err != nil {
 		return nil, err
@@ -342,7 +342,7 @@ func (c *client) describeGroup(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"state": found[0].State, "members": len(found[0].Members)}, nil
 }
 
-func (c *client) committed(r *agent.Request) (agent.Answer, error) {
+func (c *client) Committed(r *agent.Request) (agent.Answer, error) {
 	found, err := c.admin.ListConsumerGroupOffsets(r.Group, nil)
 	if err != nil {
 		return nil, err
@@ -354,7 +354,7 @@ func (c *client) committed(r *agent.Request) (agent.Answer, error) {
 	return agent.Answer{"offsets": offsets}, nil
 }
 
-func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) AlterOffsets(r *agent.Request) (agent.Answer, error) {
 	wanted := map[int32]sarama.OffsetAndMetadata{}
 	for partition, offset := range r.Offsets {
 		wanted[partition] = sarama.OffsetAndMetadata{Offset: offset, LeaderEpoch: -1}
@@ -364,11 +364,11 @@ func (c *client) alterOffsets(r *agent.Request) (agent.Answer, error) {
 	return nil, err
 }
 
-func (c *client) deleteOffsets(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteOffsets(r *agent.Request) (agent.Answer, error) {
 	return nil, c.admin.DeleteConsumerGroupOffset(r.Group, r.Topic, 0)
 }
 
-func (c *client) deleteGroup(r *agent.Request) (agent.Answer, error) {
+func (c *client) DeleteGroup(r *agent.Request) (agent.Answer, error) {
 	return nil, c.admin.DeleteConsumerGroup(r.Group)
 }
 
@@ -387,16 +387,7 @@ func main() {
 		Client: "sarama " + agent.ModuleVersion("github.com/IBM/sarama"),
 		Code:   code,
 		Lacks:  map[string]string{},
-		Verbs: map[string]agent.Verb{
-			"create-topic": c.createTopic, "list-topics": c.listTopics, "delete-topic": c.deleteTopic,
-			"create-partitions": c.createPartitions, "describe-config": c.describeConfig,
-			"alter-config": c.alterConfig, "describe-cluster": c.describeCluster,
-			"delete-records": c.deleteRecords, "offsets": c.offsets, "offset-at": c.offsetAt,
-			"produce": c.produce, "read": c.read,
-			"join": c.join, "poll": c.poll, "commit": c.commit, "leave": c.leave,
-			"list-groups": c.listGroups, "describe-group": c.describeGroup, "committed": c.committed,
-			"alter-offsets": c.alterOffsets, "delete-offsets": c.deleteOffsets, "delete-group": c.deleteGroup,
-		},
+		Verbs:  agent.VerbsOf(c),
 	}
 	a.Serve()
 }

@@ -9,7 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -61,6 +64,21 @@ type Answer map[string]interface{}
 
 // Verb does what a request asks for; a nil answer has no fields.
 type Verb func(*Request) (Answer, error)
+
+var wordBegin = regexp.MustCompile("([a-z])([A-Z])")
+
+// VerbsOf are the exported methods of a client that are verbs: DeleteTopic is delete-topic.
+func VerbsOf(client interface{}) map[string]Verb {
+	verbs := map[string]Verb{}
+	methods := reflect.ValueOf(client)
+	for i := 0; i < methods.NumMethod(); i++ {
+		if verb, is := methods.Method(i).Interface().(func(*Request) (Answer, error)); is {
+			name := methods.Type().Method(i).Name
+			verbs[strings.ToLower(wordBegin.ReplaceAllString(name, "$1-$2"))] = verb
+		}
+	}
+	return verbs
+}
 
 // Agent is a client: what it can do, what not and why, and Kafka's code of an error.
 type Agent struct {
