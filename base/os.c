@@ -306,8 +306,7 @@ out:
     return err;
 }
 
-// Creates path with the content and makes it last.
-static enum err file_write_new(const struct os *os, const char *path, const void *data, size_t len)
+static enum err file_write_new(const struct os *os, const char *path, const void *data, size_t len, bool sync)
 {
     int fd = os->open(os, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (fd < 0) {
@@ -315,13 +314,18 @@ static enum err file_write_new(const struct os *os, const char *path, const void
     }
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     enum err err = os_pwritev_full(os, fd, &iov, 1, 0);
-    if (!err) {
+    if (!err && sync) {
         err = os_fsync(os, fd);
     }
     if (os->close(os, fd) != 0 && !err) {
         err = err_from_errno(errno);
     }
     return err;
+}
+
+enum err os_write_file(const struct os *os, const char *path, const void *data, size_t len)
+{
+    return file_write_new(os, path, data, len, false);
 }
 
 enum err os_fsync_parent(const struct os *os, const char *path)
@@ -339,21 +343,31 @@ enum err os_fsync_parent(const struct os *os, const char *path)
     return err;
 }
 
-enum err os_replace_file(const struct os *os, const char *path, const void *data, size_t len)
+static enum err file_replace(const struct os *os, const char *path, const void *data, size_t len, bool sync)
 {
     char *temp = NULL;
     if (asprintf(&temp, "%s.tmp", path) < 0) {
         return ERR_NO_MEMORY;
     }
-    enum err err = file_write_new(os, temp, data, len);
+    enum err err = file_write_new(os, temp, data, len, sync);
     if (!err && os->rename(os, temp, path) != 0) {
         err = err_from_errno(errno);
     }
     if (err) {
         os->unlink(os, temp); // best effort: the next replacement truncates what is left
-    } else {
+    } else if (sync) {
         err = os_fsync_parent(os, path);
     }
     free(temp);
     return err;
+}
+
+enum err os_replace_file(const struct os *os, const char *path, const void *data, size_t len)
+{
+    return file_replace(os, path, data, len, true);
+}
+
+enum err os_replace_file_unsynced(const struct os *os, const char *path, const void *data, size_t len)
+{
+    return file_replace(os, path, data, len, false);
 }

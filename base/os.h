@@ -61,6 +61,11 @@ enum err os_read_file(const struct os *os, const char *path, size_t max, char **
 // Replaces a file so that after a crash either the old or the new content is there: <path>.tmp, fsync, rename,
 // fsync of the directory.
 enum err os_replace_file(const struct os *os, const char *path, const void *data, size_t len) WARN_UNUSED;
+// The same without any fsync: the old or the new content is there after the end of the process, but after a power
+// failure it may be anything, and the file may be missing.
+enum err os_replace_file_unsynced(const struct os *os, const char *path, const void *data, size_t len) WARN_UNUSED;
+// Creates path, or empties it, and writes the content; no fsync.
+enum err os_write_file(const struct os *os, const char *path, const void *data, size_t len) WARN_UNUSED;
 enum err os_file_size(const struct os *os, int fd, int64_t *size) WARN_UNUSED;
 
 #endif

@@ -337,6 +337,7 @@ static enum err append_commit(struct log *l, struct log_append *a, const struct 
     if (err) {
         return err;
     }
+    atomic_store(&l->untouched, false);
     struct segment_time max = {s->max_timestamp, s->max_timestamp_offset};
     if (set->max.timestamp > max.timestamp) {
         max = set->max;

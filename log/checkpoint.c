@@ -165,7 +165,8 @@ out:
     return e;
 }
 
-enum err checkpoint_write(const struct os *os, const char *path, const struct checkpoint_entry *entries, size_t n)
+enum err checkpoint_write(const struct os *os, const char *path, const struct checkpoint_entry *entries, size_t n,
+                          bool sync)
 {
     struct writer w;
     writer_init(&w, 4096, CHECKPOINT_BYTES_MAX);
@@ -180,7 +181,9 @@ enum err checkpoint_write(const struct os *os, const char *path, const struct ch
         ASSERT(len > 0 && (size_t)len < sizeof line);
         writer_bytes(&w, line, (size_t)len);
     }
-    enum err e = w.bad ? ERR_TOO_LARGE : os_replace_file(os, path, w.data, w.len);
+    enum err e = w.bad  ? ERR_TOO_LARGE
+                 : sync ? os_replace_file(os, path, w.data, w.len)
+                        : os_replace_file_unsynced(os, path, w.data, w.len);
     writer_release(&w);
     return e;
 }

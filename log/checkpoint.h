@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Kafka's checkpoint text files: version line, count line, one entry a line. Both flavours: "topic partition offset"
-// in the log directory and "epoch offset" in a partition's folder. Written to .tmp, fsynced, renamed.
+// in the log directory and "epoch offset" in a partition's folder. Written to .tmp, fsynced when asked to, renamed.
 #ifndef OTTLA_LOG_CHECKPOINT_H
 #define OTTLA_LOG_CHECKPOINT_H
 
@@ -19,7 +19,8 @@ struct checkpoint_entry {
 typedef void checkpoint_fn(void *ctx, const struct checkpoint_entry *e);
 enum err checkpoint_read(const struct os *os, const char *path, bool with_topic, checkpoint_fn *fn,
                          void *ctx) WARN_UNUSED;
-enum err checkpoint_write(const struct os *os, const char *path, const struct checkpoint_entry *entries,
-                          size_t n) WARN_UNUSED;
+// sync false: a power failure may leave anything in its place.
+enum err checkpoint_write(const struct os *os, const char *path, const struct checkpoint_entry *entries, size_t n,
+                          bool sync) WARN_UNUSED;
 
 #endif

@@ -194,7 +194,7 @@ void epoch_cache_move(struct epoch_cache *c, const char *dir)
     ASSERT(len >= 0 && (size_t)len < size);
 }
 
-enum err epoch_cache_store(struct epoch_cache *c)
+static enum err cache_store(struct epoch_cache *c, bool sync)
 {
     if (c->path == NULL || !c->dirty) {
         return ERR_OK;
@@ -212,12 +212,22 @@ enum err epoch_cache_store(struct epoch_cache *c)
         lines[i].number = c->entries[i].epoch;
         lines[i].offset = c->entries[i].start_offset;
     }
-    enum err e = checkpoint_write(c->os, c->path, lines, c->count);
+    enum err e = checkpoint_write(c->os, c->path, lines, c->count, sync);
     free(lines);
     if (e == ERR_OK) {
         cache_note_stored(c);
     }
     return e;
+}
+
+enum err epoch_cache_store(struct epoch_cache *c)
+{
+    return cache_store(c, true);
+}
+
+enum err epoch_cache_store_unsynced(struct epoch_cache *c)
+{
+    return cache_store(c, false);
 }
 
 enum err epoch_cache_assign(struct epoch_cache *c, int32_t epoch, int64_t start_offset, bool store)

@@ -28,6 +28,9 @@ enum err epoch_cache_truncate_start(struct epoch_cache *c, int64_t offset) WARN_
 void epoch_cache_trim(struct epoch_cache *c, int64_t start_offset, int64_t end_offset);
 // Writes the file unless it holds this already.
 enum err epoch_cache_store(struct epoch_cache *c) WARN_UNUSED;
+// The same without an fsync, for entries that can be found again from the records: after a power failure the file may
+// be empty or damaged.
+enum err epoch_cache_store_unsynced(struct epoch_cache *c) WARN_UNUSED;
 // The folder was renamed (log deletion): later stores go nowhere.
 void epoch_cache_detach(struct epoch_cache *c);
 // The folder has got another name, which is not longer. Nothing is stored meanwhile.

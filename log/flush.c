@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "log/internal.h"
+#include "log/partition_metadata.h"
 
 void log_flush_pause(struct log *l)
 {
@@ -25,11 +26,18 @@ void log_flush_resume(struct log *l)
     mutex_unlock(&l->flush_mu);
 }
 
-// fsync of the folder, and of the log directory that holds it, when names were added.
-static enum err flush_folders(const struct log *l, bool folder, bool parent)
+// The topic's id, when it has only been begun; then fsync of the folder and, where that is new, of the log directory
+// that holds it: once for all folders that were made until then.
+static enum err flush_folders(const struct log *l, bool id)
 {
-    enum err err = folder ? os_fsync_dir(l->os, l->path) : ERR_OK;
-    return !err && parent ? os_fsync_dir(l->os, l->dir->path) : err;
+    enum err err = id ? partition_metadata_finish(l->os, l->path) : ERR_OK;
+    if (err == ERR_NO_SPACE) {
+        return ERR_AGAIN; // for a name; nothing was lost
+    }
+    if (!err) {
+        err = os_fsync_dir(l->os, l->path);
+    }
+    return err ? err : log_dir_sync_made(l->dir, l->made);
 }
 
 static enum err flush_snapshot(const struct log *l, int64_t base_offset)
@@ -88,17 +96,17 @@ enum err log_flush(struct log *l)
     }
     l->flushing = true;
     bool folder = l->folder_dirty;
-    bool parent = l->parent_dirty;
+    bool id = l->id_begun;
     l->folder_dirty = false;
-    l->parent_dirty = false;
+    l->id_begun = false;
     int64_t until = log_end_offset(l);
     int64_t from = l->sync_from < log_recovery_point(l) ? l->sync_from : log_recovery_point(l);
     mutex_unlock(&l->flush_mu);
 
     int64_t active_base = from;
-    enum err err = flush_segments(l, from, &active_base);
-    if (!err) {
-        err = flush_folders(l, folder, parent);
+    enum err err = atomic_load(&l->untouched) ? ERR_OK : flush_segments(l, from, &active_base);
+    if (!err && folder) {
+        err = flush_folders(l, id);
     }
     bool later = err == ERR_AGAIN || err == ERR_NO_MEMORY; // a file could not be opened: no fsync has failed
     if (err && !later) {
@@ -108,7 +116,7 @@ enum err log_flush(struct log *l)
     l->flushing = false;
     if (later) {
         l->folder_dirty |= folder;
-        l->parent_dirty |= parent;
+        l->id_begun |= id;
     }
     if (!err) {
         l->sync_from = active_base;

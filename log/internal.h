@@ -63,6 +63,8 @@ struct log {
     _Atomic int64_t first_base; // base offset of the first segment
     atomic_bool failed;
     _Atomic int64_t safe_end; // once it has failed: what lies below may still be read
+    atomic_bool untouched;    // nothing was written to it since it was made: no file of it needs an fsync
+    int64_t made;             // which new folder of the directory it is, from 1; 0 = it was there at the start
     bool half_done;           // [append] a change that found no room left pieces behind
     bool producers_ahead;     // [append] and the producer state knows of it
 
@@ -78,7 +80,7 @@ struct log {
     struct cond flush_done;
     bool flushing;     // somebody has the right to move the recovery point
     bool folder_dirty; // names in the folder were added since its last fsync
-    bool parent_dirty; // the folder itself is new
+    bool id_begun;     // partition.metadata is to be finished
     int64_t sync_from; // base offset of the segment that was active at the last flush: those below it are fsynced whole
 
     struct mutex producers_mu;
@@ -196,9 +198,11 @@ struct log_dir {
     struct codec_pool *codecs;
 
     struct mutex checkpoint_mu; // rank of the log list: held while files are written, and to remove an entry
-    struct mutex mu;            // leaf: the entries, the trash and the probes
+    struct mutex mu;            // leaf: the entries, the trash, the probes and the counts of new folders
     struct log_dir_entry *entries;
     TAILQ_HEAD(, log_dir_trash) trash;
+    int64_t made;                   // how many folders were made since the start
+    int64_t made_synced;            // how many of those the last fsync of the directory covers
     bool changed[CHECKPOINT_KINDS]; // the file must be written even if no value changes
     int64_t next_probe_ms;          // monotonic: when the disk is full
     int64_t probe_wait_ms;          // between two probes; 0 = there was none yet
@@ -221,6 +225,9 @@ void log_dir_entry_forget(struct log_dir *d, struct log_dir_entry *e);
 void log_dir_attach(struct log_dir *d, struct log_dir_entry *e, struct log *l);
 // The log is about to be freed: keeps its last values, or forgets the partition when it was deleted.
 void log_dir_detach(struct log_dir *d, struct log_dir_entry *e, bool deleted);
+// A folder was made in it: answers its number. / fsync of the directory, unless one has covered that folder already.
+int64_t log_dir_note_made(struct log_dir *d);
+enum err log_dir_sync_made(struct log_dir *d, int64_t made) WARN_UNUSED;
 // path is copied. Without memory the file simply stays until the next start.
 void log_dir_trash_add(struct log_dir *d, const char *path, bool is_folder, int64_t delay_ms);
 

@@ -154,7 +154,12 @@ enum err log_begin_epoch(struct log *l, int32_t epoch)
     if (epoch <= epoch_cache_latest(l->epochs)) {
         return ERR_OK;
     }
-    enum err err = epoch_cache_assign(l->epochs, epoch, log_end_offset(l), true);
+    // Without any record a lost entry says nothing, and the records to come tell their epoch themselves.
+    bool empty = log_end_offset(l) == 0;
+    enum err err = epoch_cache_assign(l->epochs, epoch, log_end_offset(l), !empty);
+    if (!err && empty) {
+        err = epoch_cache_store_unsynced(l->epochs);
+    }
     return err ? epochs_not_stored(l, err) : ERR_OK;
 }
 
@@ -465,6 +470,7 @@ static enum err log_restart_paused(struct log *l, int64_t offset)
 static enum err log_cut(struct log *l, int64_t offset, enum err (*cut_paused)(struct log *l, int64_t offset))
 {
     log_flush_pause(l);
+    atomic_store(&l->untouched, false);
     enum err err = cut_paused(l, offset);
     log_flush_resume(l);
     // The old recovery point must not vouch for bytes that are written there from now on.

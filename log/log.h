@@ -154,7 +154,9 @@ void log_dir_close(struct log_dir *d, bool clean); // [disk]
 // ---------------------------------------------------------------------------------------------------------------
 // A log: open, close, delete
 
-// Makes <dir>/<topic>-<partition>/ with an empty first segment, leader-epoch-checkpoint and partition.metadata.
+// Makes <dir>/<topic>-<partition>/ with an empty first segment, leader-epoch-checkpoint and partition.metadata. It
+// outlives the process at once, a power failure only after log_flush, which should follow soon: until then
+// partition.metadata has another name, so that nobody finds half of it.
 enum err log_create(struct log_dir *d, const char *topic, int32_t partition, const struct uuid *topic_id,
                     const struct log_config *config, struct log **out) WARN_UNUSED; // [disk]
 // Opens an existing folder; after an unclean stop with recovery from the recovery point on (CRC of every batch, torn
@@ -414,7 +416,8 @@ enum err log_records_each(struct log *l, int64_t from, int64_t end, size_t buffe
 // ---------------------------------------------------------------------------------------------------------------
 // Leader epochs (KIP-101, KIP-279)
 
-// Notes that epoch begins at the end offset; written before it returns. Ignored when not newer.
+// Notes that epoch begins at the end offset; on the disk before it returns, unless the log ends at 0: what an empty one
+// loses by a power failure its records will say. Ignored when not newer.
 enum err log_begin_epoch(struct log *l, int32_t epoch) WARN_UNUSED; // [append] [disk]
 int32_t log_latest_epoch(const struct log *l);                      // [any] -1 when there is none
 // Epoch of the batch at an offset as the epoch cache says, -1 unknown.

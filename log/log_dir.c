@@ -123,6 +123,29 @@ void log_dir_attach(struct log_dir *d, struct log_dir_entry *e, struct log *l)
     atomic_fetch_add(&d->logs_count, 1);
 }
 
+int64_t log_dir_note_made(struct log_dir *d)
+{
+    mutex_lock(&d->mu);
+    int64_t made = ++d->made;
+    mutex_unlock(&d->mu);
+    return made;
+}
+
+enum err log_dir_sync_made(struct log_dir *d, int64_t made)
+{
+    mutex_lock(&d->mu);
+    bool covered = made <= d->made_synced;
+    int64_t until = d->made;
+    mutex_unlock(&d->mu);
+    enum err err = covered ? ERR_OK : os_fsync_dir(d->os, d->path);
+    if (!covered && !err) {
+        mutex_lock(&d->mu);
+        d->made_synced = until > d->made_synced ? until : d->made_synced;
+        mutex_unlock(&d->mu);
+    }
+    return err;
+}
+
 // What the checkpoint files should say of an open log.
 static int64_t log_value(const struct log *l, enum checkpoint_kind kind)
 {
@@ -229,7 +252,7 @@ static enum err dir_write_checkpoint(struct log_dir *d, enum checkpoint_kind kin
     log_dir_file(d, checkpoint_files[kind], path);
     enum err err = dir_collect(d, kind, &lines, &n, &changed);
     if (!err && changed) {
-        err = checkpoint_write(d->os, path, lines, n);
+        err = checkpoint_write(d->os, path, lines, n, true);
     }
     free(lines);
     if (err) {

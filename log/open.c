@@ -385,7 +385,12 @@ static enum err open_folder(struct log_dir *d, const struct log_folder *f, const
         return err;
     }
     if (!err) {
-        err = partition_metadata_read(l->os, l->path, &l->topic_id);
+        bool begun;
+        err = partition_metadata_read(l->os, l->path, &l->topic_id, &begun);
+        if (!err && begun) { // else the file goes with what unfinished work has left
+            err = partition_metadata_finish(l->os, l->path);
+            l->folder_dirty = true;
+        }
         if (err == ERR_CORRUPT) {
             log_warn("log", "%s/partition.metadata: damaged, going on as if it were missing", l->path);
             err = ERR_OK; // the topic id comes from the cluster, and is written again
@@ -422,11 +427,16 @@ enum err log_open_future(struct log_dir *d, const struct log_folder *f, const st
 
 // ---- creating ------------------------------------------------------------------------------------------------------
 
+// Nothing here waits for the disk: log_flush does. Until then a power failure may leave any part of this, and each part
+// is opened: docs/LOG_FORMAT.md says how.
+// LOG_FORMAT.md says how each is opened.
 static enum err create_files(struct log *l, const struct uuid *topic_id)
 {
     enum err err = epoch_cache_open(l->os, l->path, &l->epochs);
-    if (!err) {
-        err = log_set_topic_id(l, topic_id);
+    if (!err && !uuid_is_zero(topic_id)) {
+        err = partition_metadata_begin(l->os, l->path, topic_id);
+        l->topic_id = *topic_id;
+        l->id_begun = true;
     }
     if (!err) {
         err = open_first_segment(l, 0);
@@ -466,7 +476,8 @@ static enum err create_folder(struct log_dir *d, const struct log_folder *f, con
         log_free(l);
         return err;
     }
-    l->parent_dirty = true;
+    l->made = log_dir_note_made(d);
+    atomic_store(&l->untouched, true);
     log_dir_entry_forget(d, l->entry);
     log_dir_attach(d, l->entry, l);
     *out = l;

@@ -4,11 +4,15 @@
 #include "log/partition_metadata.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/file.h"
+
 #define METADATA_FILE      "partition.metadata"
+#define BEGUN_FILE         METADATA_FILE ".tmp"
 #define METADATA_BYTES_MAX 4096
 #define METADATA_PATH_MAX  4096
 
@@ -44,31 +48,62 @@ static enum err metadata_parse(const char *text, struct uuid *topic_id)
     return uuid_parse(id, topic_id) || uuid_is_zero(topic_id) ? ERR_CORRUPT : ERR_OK;
 }
 
-enum err partition_metadata_read(const struct os *os, const char *dir, struct uuid *topic_id)
+static enum err metadata_read_file(const struct os *os, const char *dir, const char *name, struct uuid *topic_id)
 {
     char path[METADATA_PATH_MAX];
     char *text = NULL;
     size_t len;
     memset(topic_id, 0, sizeof *topic_id);
-    snprintf(path, sizeof path, "%s/%s", dir, METADATA_FILE);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
     enum err err = os_read_file(os, path, METADATA_BYTES_MAX, &text, &len);
     if (!err) {
         err = metadata_parse(text, topic_id);
     }
     free(text);
-    if (err == ERR_TOO_LARGE) {
-        err = ERR_CORRUPT;
-    }
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
+    return err == ERR_TOO_LARGE ? ERR_CORRUPT : err;
 }
 
-enum err partition_metadata_write(const struct os *os, const char *dir, const struct uuid *topic_id)
+enum err partition_metadata_read(const struct os *os, const char *dir, struct uuid *topic_id, bool *begun)
+{
+    *begun = false;
+    enum err err = metadata_read_file(os, dir, METADATA_FILE, topic_id);
+    if (err == ERR_NOT_FOUND) {
+        err = metadata_read_file(os, dir, BEGUN_FILE, topic_id);
+        *begun = !err;
+        err = err == ERR_NOT_FOUND || err == ERR_CORRUPT ? ERR_OK : err; // cut off while it was written: there is none
+    }
+    return err;
+}
+
+enum err partition_metadata_begin(const struct os *os, const char *dir, const struct uuid *topic_id)
 {
     char path[METADATA_PATH_MAX];
     char id[UUID_TEXT_LEN + 1];
     char text[64];
     uuid_format(topic_id, id);
-    snprintf(path, sizeof path, "%s/%s", dir, METADATA_FILE);
+    snprintf(path, sizeof path, "%s/%s", dir, BEGUN_FILE);
     int len = snprintf(text, sizeof text, "version: 0\ntopic_id: %s", id);
-    return os_replace_file(os, path, text, (size_t)len);
+    return os_write_file(os, path, text, (size_t)len);
+}
+
+enum err partition_metadata_finish(const struct os *os, const char *dir)
+{
+    char from[METADATA_PATH_MAX];
+    char to[METADATA_PATH_MAX];
+    snprintf(from, sizeof from, "%s/%s", dir, BEGUN_FILE);
+    snprintf(to, sizeof to, "%s/%s", dir, METADATA_FILE);
+    enum err err = file_sync(os, from);
+    if (!err && os->rename(os, from, to) != 0) {
+        err = err_from_errno(errno);
+    }
+    return err;
+}
+
+enum err partition_metadata_write(const struct os *os, const char *dir, const struct uuid *topic_id)
+{
+    enum err err = partition_metadata_begin(os, dir, topic_id);
+    if (!err) {
+        err = partition_metadata_finish(os, dir);
+    }
+    return err ? err : os_fsync_dir(os, dir);
 }

@@ -101,3 +101,16 @@ void partition_flush_if_due(struct partition *p, int64_t mono_ms)
         partition_flush_start(p);
     }
 }
+
+void partition_settle(struct partition *p)
+{
+    struct log *log = partition_log_enter(p);
+    if (log == NULL) {
+        return;
+    }
+    enum err err = log_flush(log);
+    partition_log_leave(p);
+    if (err != ERR_OK && err != ERR_AGAIN && err != ERR_NO_MEMORY) {
+        partition_fail(p, "fsync", err);
+    }
+}

@@ -116,6 +116,9 @@ void partition_retain(struct partition *p, int64_t now_ms);
 void partition_expire_producers(struct partition *p, int64_t now_ms);
 // fsyncs when flush.ms has passed since the last time.
 void partition_flush_if_due(struct partition *p, int64_t mono_ms);
+// fsyncs what its log lacks, the names of a new log above all. Nothing is done for want of a descriptor or memory: the
+// next flush does it.
+void partition_settle(struct partition *p);
 // Followers that lag are taken out of the ISR.
 void partition_shrink_isr(struct partition *p, int64_t mono_ms);
 

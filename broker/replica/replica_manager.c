@@ -20,6 +20,7 @@
 #include "broker/replica/partition_private.h"
 #include "broker/replica/preferred_dirs.h"
 #include "broker/replica/replication.h"
+#include "broker/replica/settler.h"
 
 // Topic name and partition number in one row of bytes.
 struct replica_key {
@@ -65,6 +66,7 @@ struct replica_manager {
     struct managed_dir *dirs;
     struct preferred_dirs *preferred;
     struct mover *mover;
+    struct settler *settler;
     struct timer copy_retry; // [control] for those that are uncopied
     bool compaction_told;    // [control] that there is none yet
     struct mutex control_mu; // rank of a log's list: held while something is posted
@@ -326,6 +328,9 @@ static enum err partition_create(struct replica_manager *m, const struct cluster
     if (err != ERR_OK) {
         log_error("replica", "%s-%d cannot be created: %s", s->topic, (int)s->partition, err_text(err));
         return err;
+    }
+    if (settler_add(m->settler, *out) != ERR_OK) {
+        log_warn("replica", "%s-%d: no memory to have it fsynced early", s->topic, (int)s->partition);
     }
     partition_ref(*out);
     return ERR_OK;
@@ -836,6 +841,9 @@ enum err replica_manager_open(const struct replica_manager_options *o, struct re
         err = mover_new(o->pool, o->move_threads, &m->mover);
     }
     if (err == ERR_OK) {
+        err = settler_new(o->pool, &m->settler);
+    }
+    if (err == ERR_OK) {
         err = loading_run(&(struct loading){.os = o->os,
                                             .dirs = o->dirs,
                                             .threads_per_dir = o->recovery_threads,
@@ -917,6 +925,7 @@ enum err replica_manager_close(struct replica_manager *m)
         background_release(&m->tasks[i]);
     }
     mover_free(m->mover);
+    settler_free(m->settler);
     struct replica *r, *next;
     HASH_ITER (hh, m->table, r, next) {
         HASH_DEL(m->table, r);

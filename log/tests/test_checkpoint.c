@@ -55,7 +55,7 @@ static void test_round_trip(void **state)
 {
     struct fixture *f = *state;
     const struct checkpoint_entry offsets[] = {{"a.b_c-d", 0, 17}, {"__consumer_offsets", 49, INT64_MAX}};
-    assert_int_equal(checkpoint_write(&f->os.os, f->path, offsets, 2), ERR_OK);
+    assert_int_equal(checkpoint_write(&f->os.os, f->path, offsets, 2, true), ERR_OK);
     size_t len;
     char *text = test_file(f->path, &len);
     assert_string_equal(text, "0\n2\na.b_c-d 0 17\n__consumer_offsets 49 9223372036854775807\n");
@@ -64,12 +64,12 @@ static void test_round_trip(void **state)
     assert_string_equal(f->seen, "a.b_c-d 0 17;__consumer_offsets 49 9223372036854775807;");
 
     const struct checkpoint_entry epochs[] = {{NULL, 0, 0}, {NULL, 4, 38}};
-    assert_int_equal(checkpoint_write(&f->os.os, f->path, epochs, 2), ERR_OK);
+    assert_int_equal(checkpoint_write(&f->os.os, f->path, epochs, 2, true), ERR_OK);
     f->seen[0] = '\0';
     assert_int_equal(checkpoint_read(&f->os.os, f->path, false, note, f), ERR_OK);
     assert_string_equal(f->seen, "- 0 0;- 4 38;");
 
-    assert_int_equal(checkpoint_write(&f->os.os, f->path, NULL, 0), ERR_OK);
+    assert_int_equal(checkpoint_write(&f->os.os, f->path, NULL, 0, true), ERR_OK);
     text = test_file(f->path, &len);
     assert_string_equal(text, "0\n0\n");
     free(text);
@@ -127,10 +127,10 @@ static void test_failing_disk_keeps_the_old_file(void **state)
     struct fixture *f = *state;
     const struct checkpoint_entry first = {"t", 0, 1};
     const struct checkpoint_entry second = {"t", 0, 2};
-    assert_int_equal(checkpoint_write(&f->os.os, f->path, &first, 1), ERR_OK);
+    assert_int_equal(checkpoint_write(&f->os.os, f->path, &first, 1, true), ERR_OK);
     f->os.fail_errno = ENOSPC;
     f->os.fail_from[TEST_OS_PWRITEV] = f->os.calls[TEST_OS_PWRITEV] + 1;
-    assert_int_equal(checkpoint_write(&f->os.os, f->path, &second, 1), ERR_NO_SPACE);
+    assert_int_equal(checkpoint_write(&f->os.os, f->path, &second, 1, true), ERR_NO_SPACE);
     assert_int_equal(checkpoint_read(&f->os.os, f->path, true, note, f), ERR_OK);
     assert_string_equal(f->seen, "t 0 1;");
 }

@@ -171,6 +171,42 @@ static int folders_in(const char *path)
     return n;
 }
 
+// New partitions reach the disk by themselves, behind the back of who makes them.
+static void test_settles(void **state)
+{
+    (void)state;
+    enum {
+        PARTITIONS = 20
+    };
+    char *dir = test_dir_new();
+    struct room r;
+    room_open(&r, dir);
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(tell(&r, "t", 1, i, 1), ERR_OK);
+    }
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "t-%d/partition.metadata", (int)i);
+        while (!file_there(dir, name)) {
+            sched_yield();
+        }
+    }
+    room_close(&r);
+    // Those that have not had their turn settle when they are closed.
+    room_open(&r, dir);
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(tell(&r, "u", 2, i, 1), ERR_OK);
+    }
+    assert_int_equal(r.hooks.partition_removed(r.hooks.ctx, "u", PARTITIONS - 1, -1, true), ERR_OK);
+    room_close(&r);
+    for (int32_t i = 0; i < PARTITIONS - 1; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "u-%d/partition.metadata", (int)i);
+        assert_true(file_there(dir, name));
+    }
+    test_dir_remove(dir);
+}
+
 static void test_reopen_after_a_clean_stop(void **state)
 {
     (void)state;
@@ -546,6 +582,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reopen_after_an_unclean_stop), // forks: before there are any threads
+        cmocka_unit_test(test_settles),
         cmocka_unit_test(test_reopen_after_a_clean_stop),
         cmocka_unit_test(test_old_news),
         cmocka_unit_test(test_removal),
