@@ -106,6 +106,50 @@ static void test_refused_as_a_whole(void **state)
     api_rig_close(&rig);
 }
 
+// What a controller's request to the broker of that registration is answered.
+static int16_t told_as(struct api_rig *rig, int fd, int16_t key, int64_t broker_epoch)
+{
+    struct leader_and_isr_request lead;
+    struct stop_replica_request stop;
+    struct update_metadata_request update;
+    switch (key) {
+    case 4:
+        leader_and_isr_request_init(&lead);
+        lead.controller_epoch = OTHER_EPOCH;
+        lead.broker_epoch = broker_epoch;
+        return ((const struct leader_and_isr_response *)rig_call(rig, fd, key, 7, &lead))->error_code;
+    case 5:
+        stop_replica_request_init(&stop);
+        stop.controller_epoch = OTHER_EPOCH;
+        stop.broker_epoch = broker_epoch;
+        return ((const struct stop_replica_response *)rig_call(rig, fd, key, 4, &stop))->error_code;
+    default:
+        update_metadata_request_init(&update);
+        update.controller_epoch = OTHER_EPOCH;
+        update.broker_epoch = broker_epoch;
+        return ((const struct update_metadata_response *)rig_call(rig, fd, key, 8, &update))->error_code;
+    }
+}
+
+// What is meant for an earlier registration of this broker is refused (KIP-380). Nobody says an epoch before he knows
+// of it; a later one than is known here is of a registration that has just been made.
+static void test_broker_epochs(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    int64_t own = cluster_broker_epoch(rig.cluster);
+    for (int16_t key = 4; key <= 6; key++) {
+        assert_int_equal(told_as(&rig, fd, key, own - 1), KAFKA_ERROR_STALE_BROKER_EPOCH);
+        assert_int_equal(told_as(&rig, fd, key, own), KAFKA_ERROR_NONE);
+        assert_int_equal(told_as(&rig, fd, key, own + 1), KAFKA_ERROR_NONE);
+        assert_int_equal(told_as(&rig, fd, key, -1), KAFKA_ERROR_NONE);
+    }
+    close(fd);
+    api_rig_close(&rig);
+}
+
 static bool thread_exists(const char *name)
 {
     bool found = false;
@@ -315,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leader_in_every_version),
         cmocka_unit_test(test_refused_as_a_whole),
+        cmocka_unit_test(test_broker_epochs),
         cmocka_unit_test(test_copied_when_there_are_descriptors),
         cmocka_unit_test(test_old_news),
         cmocka_unit_test(test_stop_in_every_version),

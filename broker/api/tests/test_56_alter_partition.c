@@ -79,32 +79,6 @@ static void test_alter_in_every_version(void **state)
     api_rig_close(&rig);
 }
 
-static void test_producer_ids(void **state)
-{
-    (void)state;
-    struct api_rig rig;
-    api_rig_open(&rig);
-    int fd = rig_connect(&rig);
-    struct allocate_producer_ids_request in;
-    allocate_producer_ids_request_init(&in);
-    in.broker_id = cluster_broker_id(rig.cluster);
-    in.broker_epoch = cluster_broker_epoch(rig.cluster);
-    for (int i = 0; i < 2; i++) {
-        const struct allocate_producer_ids_response *out = rig_call(&rig, fd, 67, 0, &in);
-        assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
-        assert_int_equal(out->producer_id_start, 1000 * i);
-        assert_int_equal(out->producer_id_len, 1000);
-    }
-    in.broker_epoch--;
-    const struct allocate_producer_ids_response *out = rig_call(&rig, fd, 67, 0, &in);
-    assert_int_equal(out->error_code, KAFKA_ERROR_STALE_BROKER_EPOCH);
-    in.broker_id = 2;
-    out = rig_call(&rig, fd, 67, 0, &in);
-    assert_int_equal(out->error_code, KAFKA_ERROR_BROKER_ID_NOT_REGISTERED);
-    close(fd);
-    api_rig_close(&rig);
-}
-
 static void test_controlled_shutdown(void **state)
 {
     (void)state;
@@ -133,7 +107,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alter_in_every_version),
-        cmocka_unit_test(test_producer_ids),
         cmocka_unit_test(test_controlled_shutdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
