@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 #include "base/tests/cmocka_all.h"
+#include "broker/cluster/metadata_builder.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <semaphore.h>
@@ -408,6 +409,26 @@ static struct slice batch_make(struct api_rig *rig, const char *value)
     store_be32(b + 57, 1);
     store_be32(b + 17, crc32c(b + 21, total - 21));
     return slice_of(b, total);
+}
+
+void rig_untold_begin(struct api_rig *rig, struct request *r, int16_t version, const void *in, void *out)
+{
+    *r = (struct request){.ctx = &rig->ctx,
+                          .version = version,
+                          .runs = 1,
+                          .in = (void *)(uintptr_t)in,
+                          .out = out,
+                          .metadata = metadata_builder_finish(metadata_builder_new(NULL, "cluster"))};
+    arena_init(&r->arena, REQUEST_ARENA_LIMIT(100));
+}
+
+void rig_untold_end(struct request *r)
+{
+    if (r->release != NULL) {
+        r->release(r);
+    }
+    metadata_unref(r->metadata);
+    arena_release(&r->arena);
 }
 
 struct produce_request *rig_produce_request(struct api_rig *rig, const char *topic, const char *value, int16_t acks)

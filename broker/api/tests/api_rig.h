@@ -52,6 +52,11 @@ void *rig_call(struct api_rig *rig, int fd, int16_t key, int16_t version, const 
 // The connection ends here, with nothing before.
 void rig_expect_end(int fd);
 
+// A request for a handler alone, as a broker sees it that joined a cluster and was told nothing yet: no brokers, no
+// topics. The answer is there until the end.
+void rig_untold_begin(struct api_rig *rig, struct request *r, int16_t version, const void *in, void *out);
+void rig_untold_end(struct request *r);
+
 // Requests that many tests need.
 void rig_create_topic(struct api_rig *rig, int fd, const char *name, int32_t partitions);
 // The same with one config; key NULL: none.

@@ -3,7 +3,6 @@
 // OffsetCommit over the wire: what is kept, and Kafka's errors for the rest.
 #include "base/tests/cmocka_all.h"
 #include "broker/api/tests/group_client.h"
-#include "broker/cluster/metadata_builder.h"
 
 enum {
     METADATA_MAX = 4096, // offset.metadata.max.bytes
@@ -171,18 +170,11 @@ static void test_untold_broker(void **state)
     for (int16_t version = 1; version <= 9; version++) {
         struct offset_commit_response out;
         offset_commit_response_init(&out);
-        struct request r = {.ctx = &rig.ctx,
-                            .version = version,
-                            .runs = 1,
-                            .in = &in,
-                            .out = &out,
-                            .metadata = metadata_builder_finish(metadata_builder_new(NULL, "cluster"))};
-        arena_init(&r.arena, REQUEST_ARENA_LIMIT(100));
+        struct request r;
+        rig_untold_begin(&rig, &r, version, &in, &out);
         assert_int_equal(api_offset_commit(&r), API_DONE);
         assert_int_equal(out.topics[0].partitions[0].error_code, KAFKA_ERROR_NOT_COORDINATOR);
-        r.release(&r);
-        metadata_unref(r.metadata);
-        arena_release(&r.arena);
+        rig_untold_end(&r);
     }
     api_rig_close(&rig);
 }

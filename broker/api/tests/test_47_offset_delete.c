@@ -79,12 +79,39 @@ static void test_other_protocol_types(void **state)
     group_client_close(&c);
 }
 
+// A broker that was told nothing yet coordinates no group, and says only that: not which topics it has not heard of.
+static void test_untold_broker(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    struct offset_delete_request in;
+    struct offset_delete_request_offset_delete_request_partition p = {.partition_index = 0};
+    struct offset_delete_request_offset_delete_request_topic t = {
+        .name = slice_str(GROUP_TOPIC), .partitions = &p, .partitions_count = 1};
+    api_rig_open(&rig);
+    offset_delete_request_init(&in);
+    in.group_id = slice_str("g");
+    in.topics = &t;
+    for (in.topics_count = 0; in.topics_count <= 1; in.topics_count++) {
+        struct offset_delete_response out;
+        offset_delete_response_init(&out);
+        struct request r;
+        rig_untold_begin(&rig, &r, 0, &in, &out);
+        assert_int_equal(api_offset_delete(&r), API_DONE);
+        assert_int_equal(out.error_code, KAFKA_ERROR_NOT_COORDINATOR);
+        assert_int_equal(out.topics_count, 0);
+        rig_untold_end(&r);
+    }
+    api_rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_members),
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_other_protocol_types),
+        cmocka_unit_test(test_untold_broker),
     };
     return cmocka_run_group_tests_name("api/47_offset_delete", tests, NULL, NULL);
 }
