@@ -12,7 +12,8 @@
 #include "base/tests/cmocka_all.h"
 #include "broker/api/tests/api_rig.h"
 
-#define OTHER_EPOCH 5 // of a controller after this broker's own
+#define OTHER_EPOCH     5 // of a controller after this broker's own
+#define FEW_DESCRIPTORS 3 // less than an event loop needs
 
 static struct leader_and_isr_request *leader_request(struct api_rig *rig, int16_t version, const char *topic,
                                                      int32_t partition, int32_t leader_epoch)
@@ -168,21 +169,25 @@ static bool thread_exists(const char *name)
     return found;
 }
 
-// A replica is to follow, and there is no descriptor left for the threads that copy: they are started later.
+// A replica is to follow, and there are too few descriptors for the thread that copies: it is started later. Whoever
+// else in this process needs one meanwhile finds those few.
 static void test_copied_when_there_are_descriptors(void **state)
 {
     (void)state;
     struct api_rig rig;
-    struct rlimit limit, none;
+    struct rlimit limit, few;
     api_rig_open(&rig);
     int fd = rig_connect(&rig);
     assert_int_equal(leader_code(&rig, fd, 7, leader_request(&rig, 7, "t", 0, 0)), KAFKA_ERROR_NONE);
     struct leader_and_isr_request *in = leader_request(&rig, 7, "t", 0, 1);
     in->topic_states->partition_states->leader = 2;
+    int lowest = dup(fd);
+    assert_true(lowest >= 0);
+    close(lowest);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    none = limit;
-    none.rlim_cur = 0;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    few = limit;
+    few.rlim_cur = (rlim_t)lowest + FEW_DESCRIPTORS;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     int16_t code = leader_code(&rig, fd, 7, in);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(code, KAFKA_ERROR_NONE);
