@@ -68,6 +68,7 @@ struct replica_manager {
     struct mover *mover;
     struct settler *settler;
     struct timer copy_retry; // [control] for those that are uncopied
+    bool copy_retry_set;     // [control]
     bool compaction_told;    // [control] that there is none yet
     struct mutex control_mu; // rank of a log's list: held while something is posted
     struct loop *control;    // NULL before the start and after the stop
@@ -388,8 +389,9 @@ static void copy_begin(struct replica_manager *m, struct replica *r, int32_t lea
         log_warn("replica", "%s-%d is not copied from broker %d yet: %s; tried again", partition_topic(r->partition),
                  (int)partition_index(r->partition), (int)leader, err_text(err));
     }
-    if (r->uncopied && m->copy_retry.ev != NULL) { // else at the start
+    if (r->uncopied && m->copy_retry.ev != NULL && !m->copy_retry_set) { // else at the start
         timer_set(&m->copy_retry, m->options.fetch.backoff_ms);
+        m->copy_retry_set = true; // others that fail meanwhile do not put it off
     }
 }
 
@@ -397,6 +399,8 @@ static void copies_retry(void *ctx)
 {
     struct replica_manager *m = ctx;
     struct replica *r, *next;
+    m->copy_retry_set = false;
+    replication_try_again(&m->replication);
     HASH_ITER (hh, m->table, r, next) { // nobody else changes the table
         if (r->uncopied) {
             copy_begin(m, r, r->leader, r->leader_epoch);
@@ -883,6 +887,10 @@ enum err replica_manager_start(struct replica_manager *m, struct cluster *cluste
         return err;
     }
     copies_retry(m);
+    err = mover_start(m->mover, cluster_loop(cluster));
+    if (err != ERR_OK) {
+        return err;
+    }
     for (int i = 0; i < TASK_COUNT; i++) {
         bool initial = i == TASK_RETENTION || i == TASK_FLUSH || i == TASK_RECOVERY_POINT || i == TASK_LOG_START;
         int64_t delay = initial ? m->options.initial_delay_ms : m->tasks[i].interval_ms;
@@ -900,6 +908,7 @@ void replica_manager_stop(struct replica_manager *m)
     m->control = NULL;
     mutex_unlock(&m->control_mu);
     timer_release(&m->copy_retry);
+    mover_stop(m->mover);
     for (int i = 0; i < TASK_COUNT; i++) {
         background_stop(&m->tasks[i]);
     }

@@ -68,9 +68,11 @@ bool replication_picture(struct replication *r, const struct metadata *picture)
 
 static enum err fetchers_begin(struct replication *r)
 {
-    enum err err = fetchers_new(&r->options, &r->fetchers);
-    if (err != ERR_OK) {
-        return err;
+    if (r->begin_err == ERR_OK) {
+        r->begin_err = fetchers_new(&r->options, &r->fetchers);
+    }
+    if (r->begin_err != ERR_OK) {
+        return r->begin_err;
     }
     fetchers_identify(r->fetchers, r->broker_id, r->broker_epoch);
     for (int32_t i = 0; r->picture != NULL && i < metadata_brokers_count(r->picture); i++) {
@@ -84,6 +86,11 @@ enum err replication_follow(struct replication *r, struct partition *p, int32_t 
 {
     enum err err = r->fetchers != NULL ? ERR_OK : fetchers_begin(r);
     return err == ERR_OK ? fetchers_follow(r->fetchers, p, leader, leader_epoch) : err;
+}
+
+void replication_try_again(struct replication *r)
+{
+    r->begin_err = ERR_OK;
 }
 
 void replication_forget(struct replication *r, const struct partition *p)
