@@ -72,6 +72,12 @@ PENDING = {
 # second to come into being (0067).
 ALONE = {"0055", "0067", "0127", "0150"}
 
+# Run with closing.c preloaded, by number: they close consumers while a callback of a rebalance waits, and librdkafka
+# may wait for ever then, with whatever broker (close_race.c). The table says it of them.
+CLOSE_RACES = {"0113"}
+# What goes before librdkafka, by the names of the sources.
+CLAMP, CLOSING = PRELOADS = ("clamp", "closing")
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -90,6 +96,12 @@ class Run:
     @property
     def alone(self):
         return self.number in ALONE
+
+    @property
+    def preloaded(self):
+        """Those of PRELOADS that it is run with."""
+        wanted = {CLAMP: self.scenario != THREE_BROKERS, CLOSING: self.number in CLOSE_RACES}
+        return [name for name in PRELOADS if wanted[name]]
 
     @property
     def kafka_seconds(self):
@@ -136,9 +148,9 @@ def runs(entries, pending):
     made = []
     for group in by_number.values():
         # A number stands for several tests in one case, and none of those is pending.
-        reason = pending.get(group[0].name)
-        if reason is None:
+        missing = pending.get(group[0].name)
+        if missing is None:
             made.append(Run(tuple(group)))
         else:
-            made += [Run(tuple(group), tuple(sorted(part.items()))) for part in reason.parts]
+            made += [Run(tuple(group), tuple(sorted(part.items()))) for part in missing.parts]
     return made

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the suite found: judged against Apache Kafka's states, as a table and as results.json.
 
-results.json: {"suite", "version" of librdkafka, "kafka" its version, "date", "control", "entries", "good"}. `control`
-lists the entries that passed against a dead port, or is null when that was not tried. An entry has "name", "scenario",
-"state", "seconds", "first_failing_line", "kafka_state", "reason", "subtests" (those that passed, where only parts are
-run), "starved" and "good".
+results.json: {"suite", "version" of librdkafka, "kafka" its version, "date", "control", "close_race", "entries",
+"good"}. `control` lists the entries that passed against a dead port, `close_race` says what close_race.py found; each
+is null when that was not tried. An entry has "name", "scenario", "state", "seconds", "first_failing_line",
+"kafka_state", "remark" (what is missing, or how it was run), "subtests" (those that passed, where only parts are run),
+"starved" and "good".
 
 States: PASSED; FAILED; SKIPPED by the test itself; PARTLY: its parts that do not need what is pending pass; PENDING:
 nothing of it is run. "starved" is the part of its time in which the machine had too few processors for all that wanted
@@ -14,6 +15,7 @@ to run: what fails with 0.9 there, and never with 0.1, asks for a quicker machin
 import datetime
 import json
 
+import close_race
 import plan
 import runner
 
@@ -21,8 +23,9 @@ NAME_WIDTH = 46
 STARVED = 0.5  # from then on the table tells it
 
 
-def collect(entries, outcomes, pending, control, version):
-    """outcomes: {entry's name: [Outcome]}, one per process that told of it; control: names, or None."""
+def collect(entries, outcomes, pending, control, race, version):
+    """outcomes: {entry's name: [Outcome]}, one per process that told of it; control: names, or None; race: what
+    close_race.try_out() gives, or None."""
     rows = [row(entry, outcomes.get(entry.name, []), pending.get(entry.name)) for entry in entries]
     needless = sorted(entry.name for entry in entries if entry.remark == plan.NEEDS_NO_BROKER)
     return {
@@ -31,8 +34,10 @@ def collect(entries, outcomes, pending, control, version):
         "kafka": runner.KAFKA_VERSION,
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "control": control,
+        "close_race": race,
         "entries": rows,
-        "good": all(one["good"] for one in rows) and control in (None, needless),
+        "good": (all(one["good"] for one in rows) and control in (None, needless)
+                 and race in (None, close_race.EXPECTED)),
     }
 
 
@@ -45,11 +50,17 @@ def row(entry, outcomes, pending):
         "seconds": round(sum(one.seconds for one in outcomes), 1),
         "first_failing_line": line,
         "kafka_state": entry.kafka_state,
-        "reason": pending.reason if pending else "",
+        "remark": remark(entry, pending),
         "subtests": [name for one in outcomes for name in one.subtests] if pending else [],
         "starved": round(max((one.starved for one in outcomes), default=0.0), 2),
         "good": state != "FAILED" and (state in ("PASSED", entry.kafka_state) or pending is not None),
     }
+
+
+def remark(entry, pending):
+    if pending:
+        return "needs " + pending.reason
+    return "with closing.c, for librdkafka's close() may hang" if entry.number in plan.CLOSE_RACES else ""
 
 
 def state_of(outcomes, pending):
@@ -63,10 +74,6 @@ def state_of(outcomes, pending):
     return ("PARTLY" if pending else "PASSED"), ""
 
 
-def is_good(found):
-    return found["good"]
-
-
 def write(found, path):
     path.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -75,7 +82,7 @@ def table(found):
     lines = ["%-*s %-13s %-8s %-8s %7s  %s" % (NAME_WIDTH, "librdkafka " + found["version"], "scenario", "state",
                                               "Kafka", "seconds", "")]
     for one in found["entries"]:
-        said = one["first_failing_line"] or (one["reason"] and "needs " + one["reason"])
+        said = one["first_failing_line"] or one["remark"]
         if one["state"] == "FAILED" and one["starved"] > STARVED:
             said += " (processors were short %d %% of its time)" % (100 * one["starved"])
         lines.append("%-*s %-13s %-8s %-8s %7.1f  %s%s" % (
@@ -83,6 +90,8 @@ def table(found):
             "" if one["good"] else "<-- ", said))
     if found["control"] is not None:
         lines.append("without a broker these pass: " + ", ".join(found["control"]))
+    if found["close_race"] is not None:
+        lines.append("close_race.c without a broker of ours: " + close_race.told(found["close_race"]))
     counts = {}
     for one in found["entries"]:
         counts[one["state"]] = counts.get(one["state"], 0) + 1

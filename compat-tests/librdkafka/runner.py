@@ -40,12 +40,12 @@ class Outcome:
 
 
 class Harness:
-    """What all processes share: the built suite, and a KAFKA_PATH with the scripts that tests call."""
+    """What all processes share: the built suite, and a KAFKA_PATH with the scripts that tests call and, as <name>.so,
+    what is preloaded."""
 
-    def __init__(self, suite, kafka_path, clamp, work_dir):
+    def __init__(self, suite, kafka_path, work_dir):
         self.suite = pathlib.Path(suite)
         self.kafka_path = pathlib.Path(kafka_path)
-        self.clamp = clamp
         self.work_dir = pathlib.Path(work_dir)
         self.children = set()  # that run, each the head of a process group
 
@@ -100,8 +100,8 @@ class Harness:
             LD_LIBRARY_PATH=str(self.suite), LC_ALL="C")
         if run.scenario == plan.NO_AUTO_CREATE:
             environment["TEST_SCENARIO"] = run.scenario
-        if run.scenario != plan.THREE_BROKERS:
-            environment["LD_PRELOAD"] = str(self.clamp)
+        if run.preloaded:
+            environment["LD_PRELOAD"] = ":".join(str(self.kafka_path / (name + ".so")) for name in run.preloaded)
         environment.update(run.part)
         return environment
 
@@ -126,23 +126,22 @@ def judge(run, text, code, seconds):
     outcomes = {}
     for entry in run.entries:
         told = summary.get(entry.name)
-        took = float(told.group(3)) if told else seconds
-        outcomes[entry.name] = Outcome(*state_of(run, entry.name, lines, told, code, subtests), subtests=subtests)
-        outcomes[entry.name].seconds = took
+        state, line = state_of(run, entry.name, lines, told, code, subtests)
+        outcomes[entry.name] = Outcome(state, float(told.group(3)) if told else seconds, line, subtests)
     return outcomes
 
 
 def state_of(run, name, lines, told, code, subtests):
-    """(state, 0, line)"""
+    """(state, line)"""
     if told and told.group(2) == "SKIPPED":
-        return "SKIPPED", 0, told.group(4).strip() or first(SKIPPED, lines)
+        return "SKIPPED", told.group(4).strip() or first(SKIPPED, lines)
     if any(found.group(1) == name for found in map(PASSED.search, lines) if found):
         if code != 0 and len(run.entries) == 1:
-            return "FAILED", 0, "passed, but its process ended with %s" % code_text(code)
+            return "FAILED", "passed, but its process ended with %s" % code_text(code)
         if "SUBTESTS" in dict(run.part) and not subtests:
-            return "FAILED", 0, "there is no subtest %s" % dict(run.part)["SUBTESTS"]
-        return "PASSED", 0, ""
-    return "FAILED", 0, failing_line(name, lines) or "its process ended with %s" % code_text(code)
+            return "FAILED", "there is no subtest %s" % dict(run.part)["SUBTESTS"]
+        return "PASSED", ""
+    return "FAILED", failing_line(name, lines) or "its process ended with %s" % code_text(code)
 
 
 def first(pattern, lines):

@@ -7,9 +7,11 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
-import plan  # noqa: E402  (found through the line above)
+import close_race  # noqa: E402  (found through the lines above)
+import plan  # noqa: E402
 import results  # noqa: E402
 import runner  # noqa: E402
 
@@ -83,7 +85,19 @@ class ResultsTest(unittest.TestCase):
         entry = plan.Entry("0068_produce_timeout", "PASSED", plan.DEFAULT, 2.0, plan.NEEDS_NO_BROKER)
         outcomes = {entry.name: [runner.Outcome("PASSED", 1.0)]}
         for control, good in ((None, True), ([entry.name], True), ([], False), ([entry.name, "x"], False)):
-            self.assertEqual(results.collect([entry], outcomes, {}, control, "1")["good"], good)
+            self.assertEqual(results.collect([entry], outcomes, {}, control, None, "1")["good"], good)
+
+    def test_closing_is_told_and_has_to_be_of_use(self):
+        entry = plan.Entry("0113_cooperative_rebalance", "PASSED", plan.DEFAULT, 100.0, "")
+        outcomes = {entry.name: [runner.Outcome("PASSED", 1.0)]}
+        mended = dict(close_race.EXPECTED, within=close_race.RETURNS)
+        for race, good in ((None, True), (close_race.EXPECTED, True), (mended, False)):
+            found = results.collect([entry], outcomes, {}, None, race, "1")
+            self.assertEqual(found["good"], good)
+            self.assertIn("closing.c", found["entries"][0]["remark"])
+        # It explains no failure.
+        outcomes[entry.name] = [runner.Outcome("FAILED", 1.0, "timed out")]
+        self.assertFalse(results.collect([entry], outcomes, {}, None, None, "1")["good"])
 
 
 class PlanTest(unittest.TestCase):
@@ -92,6 +106,12 @@ class PlanTest(unittest.TestCase):
         told = [entry.name for run in plan.runs(entries, {}) for entry in run.entries]
         self.assertEqual(sorted(told), sorted(entry.name for entry in entries))
         self.assertLessEqual(set(plan.PENDING), set(told))
+
+    def test_what_is_preloaded(self):
+        preloaded = {(run.scenario, run.number): run.preloaded for run in plan.runs(plan.read_baseline(), {})}
+        self.assertEqual(preloaded[plan.DEFAULT, "0031"], ["clamp"])
+        self.assertEqual(preloaded[plan.DEFAULT, "0113"], ["clamp", "closing"])
+        self.assertEqual(preloaded[plan.THREE_BROKERS, "0101"], [])
 
     def test_no_two_processes_share_a_folder(self):
         runs = plan.runs(plan.read_baseline(), plan.PENDING)
