@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 
+import cores
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
 OTTLA = os.path.abspath(os.environ.get("OTTLA") or os.path.join(BUILD, "ottla"))
@@ -42,8 +44,9 @@ def options_of(settings):
 
 
 def load(command, port, **settings):
-    """bench/load.c; without output, an empty dict."""
-    text = run([LOAD, command, "port=%d" % port, *options_of(settings)])
+    """bench/load.c, on the core of the client; without output, an empty dict."""
+    with cores.only(cores.CLIENT):
+        text = run([LOAD, command, "port=%d" % port, *options_of(settings)])
     result = json.loads(text) if text.startswith("{") else {}
     if result:
         result["bytes"] = max(result["bytes_out"], result["bytes_in"])
@@ -52,8 +55,9 @@ def load(command, port, **settings):
 
 def start_load(command, port, **settings):
     """The same as a process that goes on meanwhile."""
-    return subprocess.Popen([LOAD, command, "port=%d" % port, *options_of(settings)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
+    with cores.only(cores.CLIENT):
+        return subprocess.Popen([LOAD, command, "port=%d" % port, *options_of(settings)], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
 
 
 def finish(process):

@@ -14,6 +14,7 @@ import time
 
 import brokers
 import clients
+import cores
 
 MIB = 1 << 20
 # Kafka's own choice in its start script, with the heap that its documentation gives a broker.
@@ -100,7 +101,8 @@ class Bare:
     name = "bare"
 
     def __init__(self, *args):
-        self.child = subprocess.Popen([BARE, *map(str, args)], stdout=subprocess.PIPE, text=True)
+        with cores.only(cores.BROKER):
+            self.child = subprocess.Popen([BARE, *map(str, args)], stdout=subprocess.PIPE, text=True)
         self.port = int(self.child.stdout.readline())
 
     def pids(self):
