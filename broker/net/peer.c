@@ -529,10 +529,10 @@ enum err peer_send(struct peer *p, uint8_t *frame, size_t len, int64_t timeout_m
         p->unsent_used = 0;
     }
     deadline_set(p);
-    // Written when the socket says so: several requests sent in one round of the loop leave together, and the outcome
-    // never comes from inside this call.
-    if (p->state == PEER_OPEN) {
-        event_switch(p->write_ev, &p->writing, true);
+    // Written later in this round of the loop, or when the socket has room again: several requests sent in one round
+    // leave together, and the outcome never comes from inside this call.
+    if (p->state == PEER_OPEN && !p->writing) {
+        event_active(p->write_ev, EV_WRITE, 1);
     }
     return ERR_OK;
 }
