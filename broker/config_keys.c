@@ -66,21 +66,7 @@ const char *config_key_of_listener(const char *name)
 
 bool config_next_item(const char **rest, struct slice *item)
 {
-    const char *p = *rest;
-    if (!p || *p == '\0') {
-        return false;
-    }
-    size_t len = strcspn(p, ",");
-    *rest = p[len] == ',' ? p + len + 1 : p + len;
-    while (len > 0 && (unsigned char)p[len - 1] <= ' ') {
-        len--;
-    }
-    while (len > 0 && (unsigned char)*p <= ' ') {
-        p++;
-        len--;
-    }
-    *item = slice_of(p, len);
-    return true;
+    return *rest != NULL && **rest != '\0' && java_list_next(rest, item);
 }
 
 // Natural bounds of the integer types, narrowed by the row.

@@ -53,7 +53,8 @@ bool config_key_allows(const struct config_key *k, const char *value);
 // What is allowed, as the end of a sentence: "an integer from 1 to 2147483647". NULL when memory is out.
 const char *config_key_allowed(const struct config_key *k, struct arena *a);
 
-// Cuts the next item of a comma list, without the blanks around it: false at the end. *rest moves on.
+// Cuts the next item of a comma list, without the blanks around it: false at the end. *rest moves on. Unlike Java's own
+// lists, "a," has one item.
 bool config_next_item(const char **rest, struct slice *item);
 
 #endif

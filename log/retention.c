@@ -4,7 +4,6 @@
 // Only segments that lie wholly below the high watermark go; an empty active segment never does.
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/stat.h>
 
 #include "log/internal.h"
 
@@ -17,13 +16,7 @@ static int64_t segment_upper_bound(const struct log *l, int32_t i)
 // Segments without timestamps are as old as their file.
 static int64_t segment_newest_ms(const struct segment *s, int64_t now_ms)
 {
-    if (s->max_timestamp >= 0) {
-        return s->max_timestamp;
-    }
-    char path[SEGMENT_PATH_MAX];
-    struct stat st;
-    segment_path(s, NAME_LOG, path);
-    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 : now_ms;
+    return s->max_timestamp >= 0 ? s->max_timestamp : segment_modified_ms(s, now_ms);
 }
 
 struct retention {

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -157,6 +158,14 @@ static void file_path(const struct segment *s, enum name_kind kind, enum name_st
 void segment_path(const struct segment *s, enum name_kind kind, char out[SEGMENT_PATH_MAX])
 {
     file_path(s, kind, NAME_LIVE, out);
+}
+
+int64_t segment_modified_ms(const struct segment *s, int64_t otherwise)
+{
+    char path[SEGMENT_PATH_MAX];
+    struct stat st;
+    segment_path(s, NAME_LOG, path);
+    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 : otherwise;
 }
 
 // ---- files ---------------------------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ void segment_unref(struct segment *s);
 // The log's own reference ends: closes the file as soon as no reader needs it.
 void segment_retire(struct segment *s);
 
+// When its log was last written to; `otherwise` when that cannot be told. [disk]
+int64_t segment_modified_ms(const struct segment *s, int64_t otherwise);
 void segment_path(const struct segment *s, enum name_kind kind, char out[SEGMENT_PATH_MAX]);
 
 // Creates the files, empty (those of the same name go first), and pins the .log. On an error none of them is left.

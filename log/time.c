@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "log/internal.h"
 #include "log/record.h"
@@ -187,14 +186,6 @@ enum err log_offset_of_max_time(struct log *l, int64_t max_offset, int64_t *offs
 
 // ---- ListOffsets v0 ------------------------------------------------------------------------------------------------
 
-static int64_t file_modified_ms(const struct segment *s)
-{
-    char path[SEGMENT_PATH_MAX];
-    struct stat st;
-    segment_path(s, NAME_LOG, path);
-    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 : INT64_MAX;
-}
-
 struct offset_list {
     int64_t *offsets; // in the arena
     int32_t count;
@@ -241,7 +232,7 @@ enum err log_offsets_before(struct log *l, int64_t ts, int64_t end_offset, int32
     }
     for (int32_t i = taken - 1; i >= 0; i--) {
         int64_t base = seen[i]->base_offset > start ? seen[i]->base_offset : start;
-        found = found || (ts == EARLIEST && i == 0) || (ts >= 0 && file_modified_ms(seen[i]) <= ts);
+        found = found || (ts == EARLIEST && i == 0) || (ts >= 0 && segment_modified_ms(seen[i], INT64_MAX) <= ts);
         if (found) {
             offset_list_add(&list, base < end_offset ? base : end_offset);
         }

@@ -71,24 +71,18 @@ static void errors_fill(struct request *r, const int16_t *errors, int16_t all)
 // ---------------------------------------------------------------------------------------------------------------
 // v0
 
-static const char *text_of(struct cluster_job *job, struct slice s)
-{
-    // With a zero byte in it, it cannot be the name of a node.
-    return memchr(s.data, '\0', s.len) != NULL ? "" : arena_strndup(&job->arena, s.data, s.len);
-}
-
 static bool tree_fill(struct request *r, struct cluster_job *job)
 {
     const struct offset_commit_request *in = r->in;
     const struct offset_commit_response *out = r->out;
-    const char *group = text_of(job, in->group_id);
+    const char *group = topic_job_name(job, in->group_id);
     size_t total = 0;
     for (int32_t i = 0; i < in->topics_count; i++) {
         total += (size_t)in->topics[i].partitions_count;
     }
     job->consumer_offsets = arena_array(&job->arena, total, sizeof *job->consumer_offsets);
     for (int32_t i = 0; job->consumer_offsets != NULL && i < in->topics_count; i++) {
-        const char *topic = text_of(job, in->topics[i].name);
+        const char *topic = topic_job_name(job, in->topics[i].name);
         for (int32_t k = 0; k < in->topics[i].partitions_count; k++) {
             if (out->topics[i].partitions[k].error_code != KAFKA_ERROR_NONE) {
                 continue;

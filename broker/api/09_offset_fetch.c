@@ -214,23 +214,17 @@ static enum api_step fetch_one(struct request *r)
 // ---------------------------------------------------------------------------------------------------------------
 // v0
 
-static const char *text_of(struct cluster_job *job, struct slice s)
-{
-    // With a zero byte in it, it cannot be the name of a node.
-    return memchr(s.data, '\0', s.len) != NULL ? "" : arena_strndup(&job->arena, s.data, s.len);
-}
-
 static bool tree_fill(struct request *r, struct cluster_job *job)
 {
     const struct offset_fetch_request *in = r->in;
-    const char *group = text_of(job, in->group_id);
+    const char *group = topic_job_name(job, in->group_id);
     size_t total = 0;
     for (int32_t i = 0; i < in->topics_count; i++) {
         total += (size_t)in->topics[i].partition_indexes_count;
     }
     job->consumer_offsets = arena_array(&job->arena, total, sizeof *job->consumer_offsets);
     for (int32_t i = 0; job->consumer_offsets != NULL && i < in->topics_count; i++) {
-        const char *topic = text_of(job, in->topics[i].name);
+        const char *topic = topic_job_name(job, in->topics[i].name);
         for (int32_t k = 0; k < in->topics[i].partition_indexes_count; k++) {
             job->consumer_offsets[job->consumer_offsets_count++] = (struct consumer_offset){
                 .group = group, .topic = topic, .partition = in->topics[i].partition_indexes[k]};

@@ -25,13 +25,8 @@ static bool assignments_copy(struct arena *a, const struct create_topics_request
         const struct create_topics_request_creatable_replica_assignment *s = &in->assignments[i];
         struct topic_assignment *d = &out->assignments[i];
         d->partition = s->partition_index;
-        d->brokers_count = s->broker_ids_count;
-        d->brokers = arena_array(a, (size_t)s->broker_ids_count, sizeof(int32_t));
-        if (d->brokers == NULL) {
+        if (!topic_job_brokers(a, s->broker_ids, s->broker_ids_count, d)) {
             return false;
-        }
-        if (s->broker_ids_count > 0) {
-            memcpy(d->brokers, s->broker_ids, (size_t)s->broker_ids_count * sizeof(int32_t));
         }
     }
     out->assignments_count = in->assignments_count;

@@ -33,13 +33,6 @@ static void run_release(struct disk_job *j)
     (void)j; // all of it lies in the arena
 }
 
-static int size_order(const void *a, const void *b)
-{
-    const struct replica_size *x = a, *y = b;
-    int order = strcmp(x->topic, y->topic);
-    return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
-}
-
 // Marks the partitions that are asked for; all when the request names none. What does not exist is passed over.
 static bool *wanted_mark(struct request *r, const struct replica_dir *d)
 {
@@ -59,7 +52,7 @@ static bool *wanted_mark(struct request *r, const struct replica_dir *d)
         for (int32_t k = 0; k < in->topics[i].partitions_count; k++) {
             const struct replica_size key = {.topic = name, .partition = in->topics[i].partitions[k]};
             const struct replica_size *found =
-                bsearch(&key, d->replicas, (size_t)d->replicas_count, sizeof key, size_order);
+                bsearch(&key, d->replicas, (size_t)d->replicas_count, sizeof key, replica_size_order);
             if (found != NULL) {
                 wanted[found - d->replicas] = true;
             }

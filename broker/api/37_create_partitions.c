@@ -19,14 +19,8 @@ static bool assignments_copy(struct arena *a, const struct create_partitions_req
     out->assignments = arena_array(a, (size_t)in->assignments_count, sizeof *out->assignments);
     for (int32_t i = 0; out->assignments != NULL && i < in->assignments_count; i++) {
         const struct create_partitions_request_create_partitions_assignment *s = &in->assignments[i];
-        struct topic_assignment *d = &out->assignments[i];
-        d->brokers_count = s->broker_ids_count;
-        d->brokers = arena_array(a, (size_t)s->broker_ids_count, sizeof(int32_t));
-        if (d->brokers == NULL) {
+        if (!topic_job_brokers(a, s->broker_ids, s->broker_ids_count, &out->assignments[i])) {
             return false;
-        }
-        if (s->broker_ids_count > 0) {
-            memcpy(d->brokers, s->broker_ids, (size_t)s->broker_ids_count * sizeof(int32_t));
         }
     }
     return out->assignments != NULL;

@@ -13,6 +13,21 @@ struct topic_job {
     int64_t begun_ms;
 };
 
+const char *topic_job_name(struct cluster_job *job, struct slice name)
+{
+    return memchr(name.data, '\0', name.len) != NULL ? "" : arena_strndup(&job->arena, name.data, name.len);
+}
+
+bool topic_job_brokers(struct arena *a, const int32_t *brokers, int32_t count, struct topic_assignment *out)
+{
+    out->brokers_count = count;
+    out->brokers = arena_array(a, (size_t)count, sizeof *out->brokers);
+    if (out->brokers != NULL && count > 0) {
+        memcpy(out->brokers, brokers, (size_t)count * sizeof *out->brokers);
+    }
+    return out->brokers != NULL;
+}
+
 struct cluster_job *topic_job_of(const struct request *r)
 {
     return ((struct topic_job *)r->state)->job;

@@ -22,6 +22,10 @@ enum err topic_job_begin(struct request *r, enum cluster_job_type type,
                          bool (*fill)(struct request *r, struct cluster_job *job), int32_t timeout_ms) WARN_UNUSED;
 // Of a job that changes topics: true when the request has not waited long enough, and answers API_WAIT once more.
 bool topic_job_waits_on(struct request *r);
+// For `fill`: a copy of a name that becomes one of a znode, "" when it has a zero byte and so names none; and the
+// brokers of an assignment. NULL, false: no memory.
+const char *topic_job_name(struct cluster_job *job, struct slice name);
+bool topic_job_brokers(struct arena *a, const int32_t *brokers, int32_t count, struct topic_assignment *out);
 struct cluster_job *topic_job_of(const struct request *r);
 // The results may be read; false when the time-out came first.
 bool topic_job_finished(const struct request *r);

@@ -38,19 +38,10 @@ bool broker_key_is_sensitive(const struct broker_key *key)
 
 struct slice broker_list_next(const char **rest)
 {
-    while (**rest != '\0') {
-        const char *p = *rest;
-        size_t len = strcspn(p, ",");
-        *rest = p[len] == ',' ? p + len + 1 : p + len;
-        while (len > 0 && (unsigned char)p[len - 1] <= ' ') {
-            len--;
-        }
-        while (len > 0 && (unsigned char)*p <= ' ') {
-            p++;
-            len--;
-        }
-        if (len > 0) {
-            return slice_of(p, len);
+    struct slice item;
+    while (java_list_next(rest, &item)) {
+        if (item.len > 0) {
+            return item;
         }
     }
     return SLICE_NULL;
@@ -134,13 +125,14 @@ static bool word_allowed(const char *words, struct slice word)
     return false;
 }
 
-// "compact, delete": how Kafka names what is allowed.
-static const char *words_text(const char *words, struct arena *a)
+// The items of a list with this between them. NULL without memory.
+static const char *list_text(const char *list, const char *separator, struct arena *a)
 {
     const char *text = "";
-    for (struct slice item = broker_list_next(&words); text != NULL && item.data != NULL;
-         item = broker_list_next(&words)) {
-        text = arena_printf(a, "%s%s%.*s", text, *text == '\0' ? "" : ", ", (int)item.len, (const char *)item.data);
+    for (struct slice item = broker_list_next(&list); text != NULL && item.data != NULL;
+         item = broker_list_next(&list)) {
+        text =
+            arena_printf(a, "%s%s%.*s", text, *text == '\0' ? "" : separator, (int)item.len, (const char *)item.data);
     }
     return text;
 }
@@ -150,7 +142,8 @@ static enum err word_check(const struct value_check *v, struct slice word)
     if (word_allowed(v->key->one_of, word)) {
         return ERR_OK;
     }
-    const char *words = words_text(v->key->one_of, v->arena);
+    // "compact, delete": how Kafka names what is allowed.
+    const char *words = list_text(v->key->one_of, ", ", v->arena);
     return value_refuse(v, arena_strndup(v->arena, word.data, word.len),
                         arena_printf(v->arena, "String must be one of: %s", words));
 }
@@ -208,16 +201,6 @@ enum err broker_key_check(const struct broker_key *key, const char *value, struc
 // ---------------------------------------------------------------------------------------------------------------
 // Showing
 
-static const char *list_show(const char *value, struct arena *a)
-{
-    const char *text = "";
-    for (struct slice item = broker_list_next(&value); text != NULL && item.data != NULL;
-         item = broker_list_next(&value)) {
-        text = arena_printf(a, "%s%s%.*s", text, *text == '\0' ? "" : ",", (int)item.len, (const char *)item.data);
-    }
-    return text;
-}
-
 const char *broker_key_show(const struct broker_key *key, const char *value, struct arena *a)
 {
     int64_t n;
@@ -236,7 +219,7 @@ const char *broker_key_show(const struct broker_key *key, const char *value, str
     case BROKER_KEY_DOUBLE:
         return java_double_parse(trimmed, &d) ? java_double_text(d, a) : trimmed;
     case BROKER_KEY_LIST:
-        return list_show(trimmed, a);
+        return list_text(trimmed, ",", a);
     case BROKER_KEY_UNKNOWN:
     case BROKER_KEY_STRING:
     case BROKER_KEY_CLASS:

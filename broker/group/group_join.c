@@ -105,27 +105,14 @@ static struct group_identity *identity_of(const struct group *g, const struct gr
     return i;
 }
 
-// Whoever waits under the old id is a duplicate from now on.
-static void member_fence(struct turn *t, struct group_member *m)
-{
-    if (m->awaiting_join) {
-        m->awaiting_join = false;
-        t->g->awaiting_join_count--;
-        group_join_refuse(t, m->join_token, m->id, KAFKA_ERROR_FENCED_INSTANCE_ID);
-    }
-    if (m->awaiting_sync) {
-        m->awaiting_sync = false;
-        group_sync_refuse(t, m->sync_token, KAFKA_ERROR_FENCED_INSTANCE_ID);
-    }
-}
-
 static void member_replace(struct turn *t, uint64_t token, const struct group_join *join, struct group_member *m,
                            struct slice new_id)
 {
     struct group *g = t->g;
     char reason[REASON_MAX];
     struct group_identity *before = identity_of(g, m);
-    member_fence(t, m);
+    // Whoever waits under the old id is a duplicate from now on.
+    group_member_refuse(t, m, m->id, KAFKA_ERROR_FENCED_INSTANCE_ID);
     group_member_rename(g, m, new_id);
     group_member_update(g, m, join);
     group_member_park_join(t, m, token, join->support_skip_assignment);

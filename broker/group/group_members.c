@@ -274,13 +274,12 @@ static void order_take(struct group *g, const struct group_member *m)
     memmove(g->members + i, g->members + i + 1, (size_t)(g->members_count - i) * sizeof *g->members);
 }
 
-// Answers what the member waits for.
-static void member_send_off(struct turn *t, struct group_member *m, int16_t error)
+void group_member_refuse(struct turn *t, struct group_member *m, struct slice join_id, int16_t error)
 {
     if (m->awaiting_join) {
         m->awaiting_join = false;
         t->g->awaiting_join_count--;
-        group_join_refuse(t, m->join_token, error == KAFKA_ERROR_UNKNOWN_MEMBER_ID ? slice_str("") : m->id, error);
+        group_join_refuse(t, m->join_token, join_id, error);
     }
     if (m->awaiting_sync) {
         m->awaiting_sync = false;
@@ -291,7 +290,7 @@ static void member_send_off(struct turn *t, struct group_member *m, int16_t erro
 void group_member_remove(struct turn *t, struct group_member *m, int16_t error)
 {
     struct group *g = t->g;
-    member_send_off(t, m, error);
+    group_member_refuse(t, m, error == KAFKA_ERROR_UNKNOWN_MEMBER_ID ? slice_str("") : m->id, error);
     group_member_set_protocols(g, m, NULL, 0);
     HASH_DELETE(hh, g->by_id, m);
     if (m->instance_id.data != NULL) {

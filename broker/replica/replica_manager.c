@@ -583,7 +583,7 @@ struct cluster_hooks replica_manager_hooks(struct replica_manager *m)
 // ---------------------------------------------------------------------------------------------------------------
 // What there is
 
-static int size_order(const void *a, const void *b)
+int replica_size_order(const void *a, const void *b)
 {
     const struct replica_size *x = a, *y = b;
     int order = strcmp(x->topic, y->topic);
@@ -624,7 +624,7 @@ static enum err sizes_list(struct replica_manager *m, struct arena *a, const str
     }
     pthread_rwlock_unlock(&m->table_lock);
     if (err == ERR_OK && out->replicas_count > 0) {
-        qsort(out->replicas, (size_t)out->replicas_count, sizeof *out->replicas, size_order);
+        qsort(out->replicas, (size_t)out->replicas_count, sizeof *out->replicas, replica_size_order);
     }
     return err;
 }

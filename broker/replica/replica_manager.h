@@ -69,6 +69,9 @@ struct replica_size {
     int64_t lag;   // offsets that the copy of a move is behind; 0 when this is no copy
     bool future;   // it is one
 };
+// By topic and number, for qsort and bsearch.
+int replica_size_order(const void *a, const void *b);
+
 struct replica_dir {
     const char *path;              // absolute
     bool offline;                  // nothing more is known then
