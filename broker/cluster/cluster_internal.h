@@ -14,9 +14,10 @@
 
 #define CLUSTER_MAX_CALLS 10000 // operations on the tree in flight at once, of the start or of the controller
 
-// The configs of one topic that has entries of its own, by name.
+// The configs of one topic that was heard of, by name.
 struct topic_settings {
     char *name;
+    int32_t asked; // which question for them is on its way, from 1; 0 = they are known
     struct znode_config entries;
     struct topic_config config; // in effect
     struct arena arena;         // of the entries
@@ -126,6 +127,7 @@ struct cluster {
     bool is_ready;          // told in this step
     struct timer rebalance; // of the controller: when leaders are looked at next
     struct topic_settings *settings;
+    int32_t settings_asked; // questions so far
     struct broker_settings broker_settings;  // of this broker
     struct broker_settings cluster_settings; // of all
     struct topic_config topic_defaults;      // with those on top of the file's
@@ -221,6 +223,9 @@ void settings_put(struct cluster *c, const char *topic, const struct znode_confi
 void settings_remove(struct cluster *c, const char *topic);
 // Whether the topic's entries, or that there are none, are known.
 bool settings_known(const struct cluster *c, const char *topic);
+// Reads the topic's entries from the tree, unless they are known or on their way. Whoever hosts it is told when they are
+// there. What cannot be read is asked for again when the topic is named again.
+void settings_ask(struct cluster *c, const char *topic);
 // The defaults when the topic has none of its own.
 const struct topic_config *settings_find(const struct cluster *c, const char *topic);
 const struct znode_config *settings_entries(const struct cluster *c, const char *topic);
@@ -233,6 +238,8 @@ struct config_view settings_view(const struct cluster *c);
 
 // ---- config_changes.c ----
 
+// The topic's entries are these from now on: partitions hosted here and the controller are told.
+void config_changes_topic(struct cluster *c, const char *topic, const struct znode_config *entries);
 // What the start found in /config/changes, which is watched from then on.
 void config_changes_begin(struct cluster *c, const struct zk_result *r);
 // The watch has fired, or there may be changes for another reason.

@@ -38,7 +38,7 @@ static void configs_changed(struct cluster *c)
     }
 }
 
-static void topic_apply(struct cluster *c, const char *topic, const struct znode_config *entries)
+void config_changes_topic(struct cluster *c, const char *topic, const struct znode_config *entries)
 {
     const struct metadata_topic *t = c->picture == NULL ? NULL : metadata_topic_find(c->picture, slice_str(topic));
     settings_put(c, topic, entries);
@@ -46,7 +46,6 @@ static void topic_apply(struct cluster *c, const char *topic, const struct znode
         topic_tell(c, t);
     }
     configs_changed(c);
-    log_info("cluster", "the configs of topic %s have changed", topic);
 }
 
 static void broker_apply(struct cluster *c, const char *name, const struct znode_config *entries)
@@ -84,7 +83,9 @@ static void entity_read(struct cluster *c, void *arg, int32_t session, const str
     } else if (err != ERR_OK) {
         cluster_fail(c, err, "configs that have changed cannot be read");
     } else if (strncmp(entity, TOPICS_PREFIX, sizeof TOPICS_PREFIX - 1) == 0) {
-        topic_apply(c, entity + sizeof TOPICS_PREFIX - 1, &config);
+        const char *topic = entity + sizeof TOPICS_PREFIX - 1;
+        config_changes_topic(c, topic, &config);
+        log_info("cluster", "the configs of topic %s have changed", topic);
     } else if (strncmp(entity, BROKERS_PREFIX, sizeof BROKERS_PREFIX - 1) == 0) {
         broker_apply(c, entity + sizeof BROKERS_PREFIX - 1, &config);
     }

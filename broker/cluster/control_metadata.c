@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // UpdateMetadata: the picture of the cluster as the controller paints it. Who lives is replaced as a whole; of
-// partitions only those that are named change.
+// partitions only those that are named change. The configs of topics nobody here has heard of are asked for, and not
+// waited for.
 #include <stdlib.h>
 
 #include "base/logging.h"
@@ -106,6 +107,7 @@ static void topic_take(struct cluster *c, struct cluster_job *j,
                                          .partitions = list,
                                          .partitions_count = count};
     metadata_builder_put_partitions(b, &topic);
+    settings_ask(c, name);
 }
 
 // Up to version 4 partitions are not grouped: each is a topic of one partition then.

@@ -2,8 +2,9 @@
 //
 // What the controller says to this broker, be it another broker or this one: LeaderAndIsr, UpdateMetadata, StopReplica.
 // One request after the other, in the order they came; one of an older controller, or meant for an earlier life of this
-// broker, is refused. Before a topic nobody here has heard of is taken, be it hosted here or elsewhere, its configs are
-// read from the tree; requests that come meanwhile wait.
+// broker, is refused. Before a replica of a topic nobody here has heard of is taken, its configs are read from the
+// tree; requests that come meanwhile wait, as in Kafka. A topic that is hosted elsewhere waits for nothing: a broker
+// that has lost its ZooKeeper alone still hears who leads.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,24 +46,22 @@ static void control_finish(struct cluster *c, struct cluster_job *j)
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Configs of topics nobody here has heard of: every broker is asked for those of every topic
+// Configs of topics nobody here has heard of
 
-static void control_apply(struct cluster *c, struct cluster_job *j);
-
-static void topics_reserve(struct cluster_job *j, int32_t count)
-{
-    j->control.topics = must_arena_array(&j->arena, (size_t)count, sizeof *j->control.topics);
-    j->control.topics_count = 0;
-}
+static void leaders_apply(struct cluster *c, struct cluster_job *j);
 
 // The partitions of one topic stand beside each other: it is noted once.
-static void topic_note(struct cluster_job *j, struct slice topic)
+static void topics_note(struct cluster_job *j, const struct leader_and_isr_request *in)
 {
-    const int32_t count = j->control.topics_count;
-    if (count > 0 && slice_equal(slice_str(j->control.topics[count - 1]), topic)) {
-        return;
+    j->control.topics = must_arena_array(&j->arena, (size_t)in->topic_states_count, sizeof *j->control.topics);
+    j->control.topics_count = 0;
+    for (int32_t i = 0; i < in->topic_states_count; i++) {
+        const struct slice topic = in->topic_states[i].topic_name;
+        const int32_t count = j->control.topics_count;
+        if (count == 0 || !slice_equal(slice_str(j->control.topics[count - 1]), topic)) {
+            j->control.topics[j->control.topics_count++] = text_of(j, topic);
+        }
     }
-    j->control.topics[j->control.topics_count++] = text_of(j, topic);
 }
 
 // Configs that cannot be read are those of the defaults: the partition is more important.
@@ -85,7 +84,7 @@ static void config_read(struct cluster *c, void *arg, int32_t index, const struc
     settings_put(c, topic, &config);
     arena_release(&a);
     if (--c->control_reads == 0) {
-        control_apply(c, j);
+        leaders_apply(c, j);
         control_next(c);
     }
 }
@@ -101,7 +100,7 @@ static void configs_await(struct cluster *c, struct cluster_job *j)
         }
     }
     if (c->control_reads == 0) {
-        control_apply(c, j);
+        leaders_apply(c, j);
     }
 }
 
@@ -209,6 +208,7 @@ static void leaders_apply(struct cluster *c, struct cluster_job *j)
     for (int32_t i = 0; i < in->topic_states_count; i++) {
         topic_apply(c, j, &in->topic_states[i], out);
     }
+    control_finish(c, j);
 }
 
 static void leaders_begin(struct cluster *c, struct cluster_job *j)
@@ -221,10 +221,7 @@ static void leaders_begin(struct cluster *c, struct cluster_job *j)
         return;
     }
     leaders_group(j, in);
-    topics_reserve(j, in->topic_states_count);
-    for (int32_t i = 0; i < in->topic_states_count; i++) {
-        topic_note(j, in->topic_states[i].topic_name);
-    }
+    topics_note(j, in);
     configs_await(c, j);
 }
 
@@ -236,18 +233,10 @@ static void metadata_begin(struct cluster *c, struct cluster_job *j)
     const struct update_metadata_request *in = j->control.request;
     struct update_metadata_response *out = j->control.response;
     out->error_code = control_sender_check(c, in->controller_epoch, in->broker_epoch);
-    if (out->error_code != KAFKA_ERROR_NONE) {
-        control_finish(c, j);
-        return;
+    if (out->error_code == KAFKA_ERROR_NONE) {
+        control_metadata(c, j);
     }
-    topics_reserve(j, in->ungrouped_partition_states_count + in->topic_states_count);
-    for (int32_t i = 0; i < in->ungrouped_partition_states_count; i++) {
-        topic_note(j, in->ungrouped_partition_states[i].topic_name);
-    }
-    for (int32_t i = 0; i < in->topic_states_count; i++) {
-        topic_note(j, in->topic_states[i].topic_name);
-    }
-    configs_await(c, j);
+    control_finish(c, j);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -342,17 +331,6 @@ static void control_begin(struct cluster *c, struct cluster_job *j)
     default:
         metadata_begin(c, j);
     }
-}
-
-// Of a request that had to wait for configs, or had not.
-static void control_apply(struct cluster *c, struct cluster_job *j)
-{
-    if (j->control.key == KEY_LEADER_AND_ISR) {
-        leaders_apply(c, j);
-    } else {
-        control_metadata(c, j);
-    }
-    control_finish(c, j);
 }
 
 static void control_next(struct cluster *c)

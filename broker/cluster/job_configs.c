@@ -35,7 +35,7 @@ static enum err resource_show(const struct cluster *c, const struct config_conte
     return err;
 }
 
-void describe_configs_job_begin(struct cluster *c, struct cluster_job *j)
+static void resources_show(struct cluster *c, struct cluster_job *j)
 {
     const struct config_context x = context_of(c);
     struct config_list own = {NULL, 0};
@@ -44,6 +44,55 @@ void describe_configs_job_begin(struct cluster *c, struct cluster_job *j)
         err = resource_show(c, &x, &j->resources[i], &j->arena, &own);
     }
     job_finish(c, j, err);
+}
+
+static void unknown_result(struct cluster *c, struct cluster_job *j, int32_t i, const struct zk_result *r)
+{
+    struct znode_config config = {NULL, 0};
+    enum err err = r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
+    if (r->err == ERR_OK) {
+        err = znode_config_decode(r->data, &j->arena, &config);
+    }
+    if (err != ERR_OK) {
+        job_fail(j, err);
+    } else if (!settings_known(c, j->resources[i].name)) {
+        settings_put(c, j->resources[i].name, &config);
+    }
+}
+
+static void unknown_done(struct cluster *c, struct cluster_job *j)
+{
+    resources_show(c, j);
+    jobs_next(c);
+}
+
+// A topic that the controller has told of, while its configs are still on their way here (settings_ask).
+static bool is_unknown(const struct cluster *c, const struct config_resource *r)
+{
+    return r->type == CONFIG_RESOURCE_TOPIC &&
+           metadata_topic_find(c->picture, slice_of(r->name, r->name_len)) != NULL && !settings_known(c, r->name);
+}
+
+void describe_configs_job_begin(struct cluster *c, struct cluster_job *j)
+{
+    int32_t unknown = 0;
+    for (int32_t i = 0; i < j->resources_count; i++) {
+        unknown += is_unknown(c, &j->resources[i]);
+    }
+    if (unknown == 0) {
+        resources_show(c, j);
+        return;
+    }
+    if (!job_work_new(c, j, 0)) {
+        return;
+    }
+    job_batch_begin(j, unknown_result, unknown_done);
+    for (int32_t i = 0; i < j->resources_count; i++) {
+        if (is_unknown(c, &j->resources[i])) {
+            zk_get(c->zk, znode_path_topic_config(j->resources[i].name).s, false, cluster_call_done, job_call(c, j, i));
+        }
+    }
+    job_batch_end(c, j);
 }
 
 // ---------------------------------------------------------------------------------------------------------------

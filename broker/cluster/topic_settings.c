@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The configs in effect: of topics that have entries of their own, and the defaults of all others, which are those of
+// The configs in effect: of topics that were heard of, and the defaults of all others, which are those of
 // server.properties with what this broker and all brokers have set while running on top.
 #include <stdlib.h>
 
@@ -57,7 +57,7 @@ static void settings_work_out(struct cluster *c, struct topic_settings *s)
     }
 }
 
-void settings_put(struct cluster *c, const char *topic, const struct znode_config *entries)
+static struct topic_settings *settings_replace(struct cluster *c, const char *topic, const struct znode_config *entries)
 {
     settings_remove(c, topic);
     struct topic_settings *s = must_alloc(sizeof *s);
@@ -67,6 +67,52 @@ void settings_put(struct cluster *c, const char *topic, const struct znode_confi
     entries_copy(entries, &s->arena, &s->entries);
     settings_work_out(c, s);
     HASH_ADD_KEYPTR(hh, c->settings, s->name, strlen(s->name), s);
+    return s;
+}
+
+void settings_put(struct cluster *c, const char *topic, const struct znode_config *entries)
+{
+    settings_replace(c, topic, entries);
+}
+
+// Changes that were announced meanwhile, a deletion or a later question make an answer old.
+static void asked_read(struct cluster *c, void *arg, int32_t asked, const struct zk_result *r)
+{
+    (void)arg;
+    const char *topic = strrchr(r->path, '/') + 1;
+    const struct topic_settings *s = settings_of(c, topic);
+    if (c->state == CLUSTER_CLOSED || s == NULL || s->asked != asked) {
+        return;
+    }
+    struct arena a;
+    arena_init(&a, SETTINGS_ARENA_LIMIT);
+    struct znode_config config = {NULL, 0};
+    enum err err = r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
+    if (r->err == ERR_OK) {
+        err = znode_config_decode(r->data, &a, &config);
+    }
+    if (err == ERR_OK && config.entries_count > 0) {
+        config_changes_topic(c, topic, &config);
+    } else if (err == ERR_OK) {
+        settings_put(c, topic, &config);
+    } else {
+        settings_remove(c, topic);
+    }
+    if (err != ERR_OK && err != ERR_CLOSED) { // whose session has ended hears of all topics again
+        log_warn("cluster", "cannot read the configs of topic %s: %s", topic, err_text(err));
+    }
+    arena_release(&a);
+}
+
+void settings_ask(struct cluster *c, const char *topic)
+{
+    static const struct znode_config none = {NULL, 0};
+    if (settings_of(c, topic) == NULL) {
+        struct topic_settings *s = settings_replace(c, topic, &none);
+        s->asked = ++c->settings_asked;
+        zk_get(c->zk, znode_path_topic_config(topic).s, false, cluster_call_done,
+               cluster_call_new(c, asked_read, NULL, s->asked));
+    }
 }
 
 void settings_remove(struct cluster *c, const char *topic)
@@ -76,7 +122,8 @@ void settings_remove(struct cluster *c, const char *topic)
 
 bool settings_known(const struct cluster *c, const char *topic)
 {
-    return settings_of(c, topic) != NULL;
+    const struct topic_settings *s = settings_of(c, topic);
+    return s != NULL && s->asked == 0;
 }
 
 const struct topic_config *settings_find(const struct cluster *c, const char *topic)
