@@ -11,6 +11,7 @@
 #include "broker/api/request.h"
 #include "broker/connections.h"
 #include "broker/key_table.h"
+#include "broker/net/errand.h"
 #include "broker/txn/producer_ids.h"
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +43,9 @@ struct broker {
     struct arena keys_arena;
     struct broker_keys keys;
     struct cluster *cluster;
-    bool background; // the replica manager's timers run on the control loop
+    struct errand errand; // of main, on the control loop
+    bool background;      // the replica manager's timers run on the control loop
+    enum err background_err;
     struct producer_ids *producer_ids;
     struct fetch_sessions *fetch_sessions;
     struct coordinator *groups;
@@ -55,53 +58,16 @@ struct broker {
 
 // ---- work on the control loop ----
 
-// A call that main makes on another thread's loop and waits for.
-struct errand {
-    struct mailbox_item item; // first
-    enum err (*fn)(struct broker *b);
-    struct broker *b;
-    enum err result;
-    struct mutex mu; // leaf
-    struct cond done_changed;
-    bool done;
-};
-
-static void errand_run(struct mailbox_item *item)
+static void background_begin(void *ctx)
 {
-    struct errand *e = (struct errand *)item;
-    enum err result = e->fn(e->b);
-    mutex_lock(&e->mu);
-    e->result = result;
-    e->done = true;
-    cond_signal(&e->done_changed);
-    mutex_unlock(&e->mu);
+    struct broker *b = ctx;
+    b->background_err = replica_manager_start(b->replicas, b->cluster);
 }
 
-static enum err control_call(struct broker *b, enum err (*fn)(struct broker *b))
+static void background_end(void *ctx)
 {
-    struct errand e = {.item.run = errand_run, .fn = fn, .b = b};
-    mutex_init(&e.mu, MUTEX_RANK_LEAF);
-    cond_init(&e.done_changed);
-    loop_post(cluster_loop(b->cluster), &e.item);
-    mutex_lock(&e.mu);
-    while (!e.done) {
-        cond_wait(&e.done_changed, &e.mu);
-    }
-    mutex_unlock(&e.mu);
-    cond_destroy(&e.done_changed);
-    mutex_destroy(&e.mu);
-    return e.result;
-}
-
-static enum err background_begin(struct broker *b)
-{
-    return replica_manager_start(b->replicas, b->cluster);
-}
-
-static enum err background_end(struct broker *b)
-{
+    struct broker *b = ctx;
     replica_manager_stop(b->replicas);
-    return ERR_OK;
 }
 
 // ---- settings ----
@@ -425,10 +391,10 @@ static void on_broker_configs(void *ctx, const struct config_view *v)
     }
 }
 
-static enum err configs_end(struct broker *b)
+static void configs_end(void *ctx)
 {
+    struct broker *b = ctx;
     b->configs_end = true;
-    return ERR_OK;
 }
 
 static enum err listeners_bind(struct broker *b)
@@ -542,7 +508,10 @@ static enum err serve(struct broker *b)
     }
     if (e == ERR_OK) {
         b->background = true;
-        e = control_call(b, background_begin);
+        e = errand_do(&b->errand, cluster_loop(b->cluster), background_begin, b, ERRAND_PATIENT);
+    }
+    if (e == ERR_OK) {
+        e = b->background_err;
     }
     if (e != ERR_OK) {
         return e;
@@ -584,11 +553,26 @@ enum err broker_open(const struct broker_config *config, const struct os *os, st
 
 // ---- taking down ----
 
+// While a thread runs that owns half of it, the broker cannot be taken down any further.
+static void control_expect(enum err e)
+{
+    if (e != ERR_OK) {
+        log_error("broker",
+                  "the control thread has not answered for %d s: ending as if killed; the next start recovers",
+                  BROKER_CONTROL_PATIENCE_MS / 1000);
+        _exit(EXIT_FAILURE);
+    }
+}
+
+static void control_call(struct broker *b, void (*fn)(void *ctx))
+{
+    control_expect(errand_do(&b->errand, cluster_loop(b->cluster), fn, b, BROKER_CONTROL_PATIENCE_MS));
+}
+
 static void listeners_close(struct broker *b)
 {
     if (b->cluster) {
-        enum err e = control_call(b, configs_end);
-        ASSERT(e == ERR_OK);
+        control_call(b, configs_end);
     }
     for (int i = 0; i < b->n_listeners; i++) {
         listener_drain(b->listeners[i], BROKER_DRAIN_MS);
@@ -610,13 +594,12 @@ static void cluster_leave(struct broker *b)
         return;
     }
     if (b->background) {
-        enum err e = control_call(b, background_end);
-        ASSERT(e == ERR_OK);
+        control_call(b, background_end);
     }
     if (b->producer_ids) {
         producer_ids_free(b->producer_ids);
     }
-    cluster_close(b->cluster);
+    control_expect(cluster_close(b->cluster, BROKER_CONTROL_PATIENCE_MS));
 }
 
 enum err broker_close(struct broker *b)
@@ -624,7 +607,7 @@ enum err broker_close(struct broker *b)
     enum err e = ERR_OK;
     if (b->background && b->config->controlled_shutdown) {
         cluster_ask_leave(b->cluster, b->config->controlled_shutdown_max_retries,
-                          b->config->controlled_shutdown_retry_backoff_ms);
+                          b->config->controlled_shutdown_retry_backoff_ms, BROKER_LEAVE_MAX_MS);
     }
     listeners_close(b);
     cluster_leave(b);

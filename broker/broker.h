@@ -15,10 +15,15 @@ struct broker;
 
 // Answers when the broker serves. config and os outlive it. Errors are logged with one line that says what to do.
 enum err broker_open(const struct broker_config *config, const struct os *os, struct broker **out) WARN_UNUSED;
-// Answers what is in flight (at most BROKER_DRAIN_MS), leaves the cluster, flushes and closes the logs, writes the
-// checkpoints and the marker of a clean stop. ERR_FAILED when the logs could not be closed cleanly. Frees b.
+// Has others lead what it leads (at most BROKER_LEAVE_MAX_MS), answers what is in flight (at most BROKER_DRAIN_MS),
+// leaves the cluster, flushes and closes the logs, writes the checkpoints and the marker of a clean stop. ERR_FAILED
+// when the logs could not be closed cleanly. Frees b. When the control thread does not answer for
+// BROKER_CONTROL_PATIENCE_MS, which a disk or a library may keep for ever, a line says so and the process ends here
+// with EXIT_FAILURE, as if it were killed: what was acknowledged is as safe as then.
 enum err broker_close(struct broker *b) WARN_UNUSED;
-#define BROKER_DRAIN_MS 10000
+#define BROKER_LEAVE_MAX_MS        60000
+#define BROKER_DRAIN_MS            10000
+#define BROKER_CONTROL_PATIENCE_MS 30000
 
 int32_t broker_id(const struct broker *b);
 // The address that clients of an advertised listener are told: *port is the bound one where the config says 0. The

@@ -119,38 +119,9 @@ void cluster_fail(struct cluster *c, enum err err, const char *what)
     jobs_fail_all(c, err);
 }
 
-// Runs a function on the control thread and waits for its end.
-struct errand {
-    struct mailbox_item item; // first
-    struct cluster *cluster;
-    void (*fn)(struct cluster *c);
-    bool done;
-};
-
-static void errand_run(struct mailbox_item *item)
+static void open_on_loop(void *ctx)
 {
-    struct errand *e = (struct errand *)item;
-    struct cluster *c = e->cluster;
-    e->fn(c);
-    mutex_lock(&c->gate_mu);
-    e->done = true;
-    cond_broadcast(&c->gate_cond);
-    mutex_unlock(&c->gate_mu);
-}
-
-static void errand_do(struct cluster *c, void (*fn)(struct cluster *c))
-{
-    struct errand e = {.item.run = errand_run, .cluster = c, .fn = fn};
-    loop_post(c->loop, &e.item);
-    mutex_lock(&c->gate_mu);
-    while (!e.done) {
-        cond_wait(&c->gate_cond, &c->gate_mu);
-    }
-    mutex_unlock(&c->gate_mu);
-}
-
-static void open_on_loop(struct cluster *c)
-{
+    struct cluster *c = ctx;
     enum err err = registration_init(c);
     if (err == ERR_OK) {
         err = isr_changes_init(c);
@@ -168,8 +139,9 @@ static void open_on_loop(struct cluster *c)
     }
 }
 
-static void close_on_loop(struct cluster *c)
+static void close_on_loop(void *ctx)
 {
+    struct cluster *c = ctx;
     if (c->controller != NULL) { // whoever has asked it is answered
         cluster_step(c, &(struct controller_event){.type = CONTROLLER_EXPIRED});
     }
@@ -249,7 +221,8 @@ enum err cluster_open(const struct cluster_options *o, struct cluster **out)
         cluster_free(c);
         return err;
     }
-    errand_do(c, open_on_loop);
+    err = errand_do(&c->errand, c->loop, open_on_loop, c, ERRAND_PATIENT);
+    ASSERT(err == ERR_OK);
     mutex_lock(&c->gate_mu);
     while (!c->opened) {
         cond_wait(&c->gate_cond, &c->gate_mu);
@@ -257,27 +230,32 @@ enum err cluster_open(const struct cluster_options *o, struct cluster **out)
     err = c->open_err;
     mutex_unlock(&c->gate_mu);
     if (err != ERR_OK) {
-        cluster_close(c);
+        enum err closed = cluster_close(c, ERRAND_PATIENT);
+        ASSERT(closed == ERR_OK);
         return err;
     }
     *out = c;
     return ERR_OK;
 }
 
-void cluster_close(struct cluster *c)
+enum err cluster_close(struct cluster *c, int64_t patience_ms)
 {
     if (c == NULL) {
-        return;
+        return ERR_OK;
     }
     mutex_lock(&c->gate_mu);
     c->stopping = true;
     mutex_unlock(&c->gate_mu);
-    errand_do(c, close_on_loop);
+    enum err err = errand_do(&c->errand, c->loop, close_on_loop, c, patience_ms);
+    if (err != ERR_OK) {
+        return err;
+    }
     if (c->options.pool != NULL) {
         pool_drain(c->options.pool); // looks up names no more
     }
     loop_stop(c->loop);
     cluster_free(c);
+    return ERR_OK;
 }
 
 bool cluster_tree_exists(const struct os *os, const char *dir)

@@ -131,11 +131,13 @@ struct cluster_options {
 enum err cluster_open(const struct cluster_options *o, struct cluster **out) WARN_UNUSED;
 // Before cluster_close, while everything is still served: asks the controller, wherever it is, to have others lead what
 // this broker leads (controlled.shutdown.max.retries times, retry.backoff.ms apart), and returns when that is done or
-// given up: at the latest when as many answers could have been waited for (controller_timeout_ms), whatever the control
-// thread is busy with. Once. Not on a loop.
-void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms);
-// Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED.
-void cluster_close(struct cluster *c);
+// given up: at the latest when as many answers could have been waited for (controller_timeout_ms) or max_ms have
+// passed, whatever the control thread is busy with. Once. Not on a loop.
+void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms, int64_t max_ms);
+// Leaves the cluster (ephemerals go), stops the control thread. Jobs still waiting end with ERR_CLOSED. ERR_TIMED_OUT:
+// the control thread has not done so within patience_ms (INT64_MAX: however long it takes), and nothing is freed; it
+// may be called again.
+enum err cluster_close(struct cluster *c, int64_t patience_ms) WARN_UNUSED;
 
 // Whether the embedded tree of an earlier start lies in this directory.
 bool cluster_tree_exists(const struct os *os, const char *dir);

@@ -9,6 +9,7 @@
 #include "broker/cluster/cluster.h"
 #include "broker/cluster/controller.h"
 #include "broker/cluster/metadata_builder.h"
+#include "broker/net/errand.h"
 #include "broker/net/fd_watch.h"
 #include "protocol/protocol.h"
 
@@ -83,6 +84,7 @@ struct leaving {
     struct mailbox_item item;
     struct timer timer;
     int32_t tries_left;
+    int64_t limit_ms; // of all of it
     int64_t backoff_ms;
     bool done; // under gate_mu
 };
@@ -127,7 +129,7 @@ struct cluster {
     bool is_ready;          // told in this step
     struct timer rebalance; // of the controller: when leaders are looked at next
     struct topic_settings *settings;
-    int32_t settings_asked; // questions so far
+    int32_t settings_asked;                  // questions so far
     struct broker_settings broker_settings;  // of this broker
     struct broker_settings cluster_settings; // of all
     struct topic_config topic_defaults;      // with those on top of the file's
@@ -162,6 +164,7 @@ struct cluster {
     // Locked.
     struct mutex picture_mu; // leaf
     const struct metadata *picture;
+    struct errand errand; // of whoever opens or closes
     struct mutex gate_mu; // leaf
     struct cond gate_cond;
     int32_t jobs_count;
@@ -223,8 +226,8 @@ void settings_put(struct cluster *c, const char *topic, const struct znode_confi
 void settings_remove(struct cluster *c, const char *topic);
 // Whether the topic's entries, or that there are none, are known.
 bool settings_known(const struct cluster *c, const char *topic);
-// Reads the topic's entries from the tree, unless they are known or on their way. Whoever hosts it is told when they are
-// there. What cannot be read is asked for again when the topic is named again.
+// Reads the topic's entries from the tree, unless they are known or on their way. Whoever hosts it is told when they
+// are there. What cannot be read is asked for again when the topic is named again.
 void settings_ask(struct cluster *c, const char *topic);
 // The defaults when the topic has none of its own.
 const struct topic_config *settings_find(const struct cluster *c, const char *topic);

@@ -94,6 +94,8 @@ static void leave_begin(struct mailbox_item *item)
     if (metadata_brokers_count(c->picture) < 2 || timer_init(&c->leave.timer, c->loop, on_timer, c) != ERR_OK) {
         leave_done(c);
     } else {
+        log_info("cluster", "asking the controller to have others lead, for %lld s at most",
+                 (long long)c->leave.limit_ms / 1000);
         leave_try(c);
     }
 }
@@ -103,19 +105,19 @@ void leave_close(struct cluster *c)
     timer_release(&c->leave.timer);
 }
 
-// When all tries are over at the latest: each may wait for an answer, and rests then. The settings may be any numbers.
-static int64_t end_us(const struct cluster *c, int32_t max_tries, int64_t backoff_ms)
+// All tries take no longer: each may wait for an answer, and rests then. The settings may be any numbers.
+static int64_t limit_of(const struct cluster *c, int32_t max_tries, int64_t backoff_ms, int64_t max_ms)
 {
-    int64_t us;
-    bool never = __builtin_add_overflow(c->options.controller_timeout_ms, backoff_ms, &us) ||
-                 __builtin_mul_overflow(us, (int64_t)max_tries * 1000, &us) ||
-                 __builtin_add_overflow(us, os_mono_us(c->options.os), &us);
-    return never ? INT64_MAX : us;
+    int64_t ms;
+    bool longer = __builtin_add_overflow(c->options.controller_timeout_ms, backoff_ms, &ms) ||
+                  __builtin_mul_overflow(ms, (int64_t)max_tries, &ms) || ms > max_ms;
+    return longer ? max_ms : ms;
 }
 
-void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms)
+void cluster_ask_leave(struct cluster *c, int32_t max_tries, int64_t backoff_ms, int64_t max_ms)
 {
-    int64_t until_us = end_us(c, max_tries, backoff_ms);
+    c->leave.limit_ms = limit_of(c, max_tries, backoff_ms, max_ms);
+    int64_t until_us = os_mono_us(c->options.os) + c->leave.limit_ms * 1000;
     bool in_time = true;
     c->leave.item.run = leave_begin;
     c->leave.tries_left = max_tries;

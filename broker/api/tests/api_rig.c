@@ -248,7 +248,7 @@ void api_rig_close(struct api_rig *rig)
     producer_ids_free(rig->producer_ids);
     fetch_sessions_free(rig->fetch_sessions);
     on_control(rig, background_end);
-    cluster_close(rig->cluster);
+    assert_int_equal(cluster_close(rig->cluster, INT64_MAX), ERR_OK);
     coordinator_close(rig->groups);
     bool all_online = log_dirs_online_count(rig->log_dirs) == rig->dirs_count;
     enum err closed = replica_manager_close(rig->replicas);

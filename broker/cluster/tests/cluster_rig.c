@@ -148,13 +148,13 @@ void cluster_rig_start(struct cluster_rig *r)
 
 void cluster_rig_stop(struct cluster_rig *r)
 {
-    cluster_close(r->cluster);
+    assert_int_equal(cluster_close(r->cluster, INT64_MAX), ERR_OK);
     r->cluster = NULL;
 }
 
 void cluster_rig_release(struct cluster_rig *r)
 {
-    cluster_close(r->cluster);
+    assert_int_equal(cluster_close(r->cluster, INT64_MAX), ERR_OK);
     loop_stop(r->loop);
     loop_free(r->loop);
     cond_destroy(&r->cond);

@@ -7,13 +7,15 @@
 #include "broker/cluster/cluster_internal.h"
 #include "broker/cluster/tests/cluster_rig.h"
 
+#define PATIENCE_MS (24 * 3600 * 1000) // longer than any test
+
 static void test_alone(void **state)
 {
     (void)state;
     struct cluster_rig r;
     cluster_rig_init(&r);
     cluster_rig_start(&r);
-    cluster_ask_leave(r.cluster, 3, 600000);
+    cluster_ask_leave(r.cluster, 3, 600000, PATIENCE_MS);
     cluster_rig_release(&r);
 }
 
@@ -24,7 +26,7 @@ static void test_any_rest(void **state)
     struct cluster_rig r;
     cluster_rig_init(&r);
     cluster_rig_start(&r);
-    cluster_ask_leave(r.cluster, 1, INT64_MAX / 1000);
+    cluster_ask_leave(r.cluster, 1, INT64_MAX / 1000, PATIENCE_MS);
     mutex_lock(&r.cluster->gate_mu);
     assert_true(r.cluster->leave.done);
     mutex_unlock(&r.cluster->gate_mu);
@@ -44,9 +46,8 @@ static void blocker_run(struct mailbox_item *item)
     }
 }
 
-static void test_has_a_limit(void **state)
+static void leave_blocked(bool by_answers)
 {
-    (void)state;
     struct cluster_rig r;
     struct blocker b = {.item.run = blocker_run};
     cluster_rig_init(&r);
@@ -54,10 +55,23 @@ static void test_has_a_limit(void **state)
     cluster_rig_start(&r);
     sem_init(&b.go_on, 0, 0);
     loop_post(cluster_loop(r.cluster), &b.item);
-    cluster_ask_leave(r.cluster, 2, 5); // comes back although nobody can answer
+    if (by_answers) { // comes back although nobody can answer
+        cluster_ask_leave(r.cluster, 2, 5, PATIENCE_MS);
+    } else {
+        cluster_ask_leave(r.cluster, INT32_MAX, INT64_MAX, 5);
+    }
+    assert_int_equal(cluster_close(r.cluster, 5), ERR_TIMED_OUT);
     sem_post(&b.go_on);
-    cluster_rig_release(&r); // what was asked late is of no use, and does no harm
+    cluster_rig_release(&r); // closes it; what was asked late is of no use, and does no harm
     sem_destroy(&b.go_on);
+}
+
+// That of the answers which could come, or that of the caller where it is the smaller one.
+static void test_has_a_limit(void **state)
+{
+    (void)state;
+    leave_blocked(true);
+    leave_blocked(false);
 }
 
 int main(void)

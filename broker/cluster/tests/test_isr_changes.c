@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Changes of in-sync replicas of leaders on this broker, which is the controller itself: what each is answered.
-#include <semaphore.h>
-
 #include "base/tests/cmocka_all.h"
 #include "broker/cluster/cluster_internal.h"
 #include "broker/cluster/tests/cluster_rig.h"
@@ -80,46 +78,34 @@ static void test_close(void **state)
     cluster_rig_release(&r);
 }
 
-// Something done on the control thread.
-struct errand {
-    struct mailbox_item item; // first
-    void (*fn)(struct errand *e);
+// Something looked at or changed on the control thread.
+struct visit {
     struct cluster *cluster;
     int32_t found;
-    sem_t done;
 };
 
-static void errand_run(struct mailbox_item *item)
+static int32_t on_control(struct cluster *c, void (*fn)(void *ctx))
 {
-    struct errand *e = (struct errand *)item;
-    e->fn(e);
-    sem_post(&e->done);
+    struct errand e = {.under_way = false};
+    struct visit v = {.cluster = c};
+    assert_int_equal(errand_do(&e, cluster_loop(c), fn, &v, ERRAND_PATIENT), ERR_OK);
+    return v.found;
 }
 
-static int32_t on_control(struct cluster *c, void (*fn)(struct errand *e))
+static void be_another(void *ctx)
 {
-    struct errand e = {.item.run = errand_run, .fn = fn, .cluster = c};
-    sem_init(&e.done, 0, 0);
-    loop_post(cluster_loop(c), &e.item);
-    while (sem_wait(&e.done) != 0) {
-    }
-    sem_destroy(&e.done);
-    return e.found;
+    ((struct visit *)ctx)->cluster->is_controller = false; // where the controller is said to be nobody answers
 }
 
-static void be_another(struct errand *e)
+static void be_controller(void *ctx)
 {
-    e->cluster->is_controller = false; // where the controller is said to be nobody answers
+    ((struct visit *)ctx)->cluster->is_controller = true;
 }
 
-static void be_controller(struct errand *e)
+static void count_sent(void *ctx)
 {
-    e->cluster->is_controller = true;
-}
-
-static void count_sent(struct errand *e)
-{
-    e->found = e->cluster->isr_request.changes_count;
+    struct visit *v = ctx;
+    v->found = v->cluster->isr_request.changes_count;
 }
 
 // What a leader asks for in a newer epoch does not share a request with what it asked for in an older one: answers name
