@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // AlterPartition (56), v0-3 (KIP-497, KIP-841, KIP-903): leaders tell the controller who is in sync. Topics go by name
-// up to v1, by id from v2 on. The broker epochs that v3 gives with each replica are not compared: who has come back
-// since is seen by its registration.
+// up to v1, by id from v2 on. The broker epochs that v3 gives with each replica are not compared: Kafka's controller
+// with ZooKeeper takes the ids alone, too, and asks only that all of them live (its KRaft controller compares).
 #include "broker/api/apis.h"
 #include "broker/api/errmap.h"
 #include "broker/api/topic_job.h"

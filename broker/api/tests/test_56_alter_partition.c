@@ -79,6 +79,35 @@ static void test_alter_in_every_version(void **state)
     api_rig_close(&rig);
 }
 
+// A controller with ZooKeeper looks at the sender's epoch and at who lives, and at no other epoch.
+static void test_epochs_of_the_in_sync_are_not_compared(void **state)
+{
+    (void)state;
+    struct api_rig rig;
+    api_rig_open(&rig);
+    int fd = rig_connect(&rig);
+    rig_create_topic(&rig, fd, "t", 1);
+    struct uuid id = topic_id(&rig);
+    const int64_t own = cluster_broker_epoch(rig.cluster);
+    const int64_t epochs[] = {-1, 0, own - 1, own, own + 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++) {
+        struct alter_partition_request *in = alter_request(&rig, 3, &id, 0, 0);
+        struct alter_partition_request_broker_state members[2];
+        members[0] = members[1] = in->topics->partitions->new_isr_with_epochs[0];
+        members[0].broker_epoch = members[1].broker_epoch = epochs[i];
+        members[1].broker_id = cluster_broker_id(rig.cluster) + 1; // nobody
+        in->topics->partitions->new_isr_with_epochs = members;
+        const struct alter_partition_response *out = rig_call(&rig, fd, 56, 3, in);
+        assert_int_equal(out->error_code, KAFKA_ERROR_NONE);
+        assert_int_equal(out->topics[0].partitions[0].error_code, KAFKA_ERROR_NONE);
+        in->topics->partitions->new_isr_with_epochs_count = 2;
+        out = rig_call(&rig, fd, 56, 3, in);
+        assert_int_equal(out->topics[0].partitions[0].error_code, KAFKA_ERROR_INELIGIBLE_REPLICA);
+    }
+    close(fd);
+    api_rig_close(&rig);
+}
+
 static void test_controlled_shutdown(void **state)
 {
     (void)state;
@@ -107,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alter_in_every_version),
+        cmocka_unit_test(test_epochs_of_the_in_sync_are_not_compared),
         cmocka_unit_test(test_controlled_shutdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
