@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks a broker, from another process, whether it serves: for a container's health check.
+// Asks a broker, from another process, whether it serves: for a container's health check. In plaintext: the
+// configuration refuses any other listener (config_listeners.h).
 #ifndef OTTLA_BROKER_HEALTH_H
 #define OTTLA_BROKER_HEALTH_H
 

@@ -46,6 +46,7 @@ static const char help_text[] =
     "  --override key=value   a key of server.properties; wins over both, the last one wins\n"
     "  --log-level level      debug, info (default), warn or error; lines go to stderr\n"
     "  --health-check         ask the broker that has this configuration whether it serves, and exit: 0 = it does\n"
+    "                         (on its first listener, in plaintext, which is all that this version speaks)\n"
     "  --version              print the version and exit\n"
     "  --help                 print this and exit\n"
     "\n"

@@ -157,6 +157,13 @@ class HealthCheck(unittest.TestCase):
                     out, _ = process.communicate(timeout=TIMEOUT_S)
                 self.assertEqual((process.returncode, out), silent, said)
 
+    def test_listener_that_is_not_plaintext(self):
+        for listeners in ("SSL://127.0.0.1:1", "SSL://127.0.0.1:1,PLAINTEXT://127.0.0.1:2",
+                          "PLAINTEXT://127.0.0.1:2,SASL_PLAINTEXT://127.0.0.1:1"):
+            done = run("--health-check", "--override", "listeners=" + listeners)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("only PLAINTEXT is allowed", done.stderr)
+
     def test_port_that_only_the_broker_knows(self):
         self.assertEqual(self.check(0)[0], 1)
 
