@@ -429,7 +429,6 @@ enum err log_open_future(struct log_dir *d, const struct log_folder *f, const st
 
 // Nothing here waits for the disk: log_flush does. Until then a power failure may leave any part of this, and each part
 // is opened: docs/LOG_FORMAT.md says how.
-// LOG_FORMAT.md says how each is opened.
 static enum err create_files(struct log *l, const struct uuid *topic_id)
 {
     enum err err = epoch_cache_open(l->os, l->path, &l->epochs);
