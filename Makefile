@@ -63,6 +63,8 @@ lint:
 	@python3 -B compat-tests/cluster/test_checker.py --quiet
 	@python3 -B compat-tests/librdkafka/test_runner.py --quiet
 	@python3 -B bench/test_guard.py --quiet
+	@python3 -B bench/test_rounds.py --quiet
+	@python3 -B bench/test_report.py --quiet
 	@python3 -B compat-tests/clients/test_row.py --quiet
 	@python3 -B compat-tests/document --check
 
@@ -131,7 +133,7 @@ demo: build
 # RECORD=1: into docs/BENCHMARKS.md.
 bench: build
 	@tools/install-deps bench
-	@tools/configure build -DOTTLA_TESTS=OFF -DOTTLA_WERROR=OFF
+	@tools/configure build -DOTTLA_TESTS=OFF -DOTTLA_WERROR=OFF -DOTTLA_LIBRDKAFKA="$$(bench/librdkafka)"
 	@cmake --build build --parallel $(JOBS) --target bench-bare bench-load bench-rdkafka
 	@bench/run $(if $(QUICK),--quick) $(if $(RECORD),--record) $(CASE)
 

@@ -2,18 +2,20 @@
 """The cases: what is done to the brokers, and the rows that come of it.
 
 A case is a function of the bench (its brokers, clock and scratch folder) that yields rows (rounds.py). LOADS are those
-that differ by their numbers only.
+that differ by their numbers only; growth.py and starts.py have those that are about growth, and about starts and rest.
 """
 
 import collections
 import os
 import time
 
-import brokers
 import clients
 import groups
+import growth
 import rounds
+import starts
 import targets
+import topics
 import wire
 
 MIB = 1 << 20
@@ -66,30 +68,9 @@ PACKED = 100
 PACK_TRIES = 10
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 LATENCY_RATES = (1000, 10000, 50000)
-CURVE_PARTITIONS = (10, 100, 1000, 5000)
-CURVE_CONNECTIONS = (10, 100, 1000, 10000)
-KAFKA_CURVE_MAX = 1000
-MANY_ROUNDS = 3  # of starts with 2,000 partitions, which take Kafka many seconds
 
 
-# ---- topics and ceilings -------------------------------------------------------------------------------------------
-
-def create_topic(server, name, partitions=1, config=None, replicas=1):
-    more = {"config": config} if config else {}
-    clients.load("create", server.port, topic=name, partitions=partitions, replicas=replicas, **more)
-    if replicas == 1:
-        clients.load("await", server.port, topic=name, partitions=partitions)
-
-
-def delete_topic(servers, name):
-    for server in servers:
-        wire.delete_topic("127.0.0.1:%d" % server.port, name)
-
-
-def fill_for_fetch(server, topic):
-    """16 MB in one partition, which stay in the page cache."""
-    clients.load("produce", server.port, topic=topic, requests=16, bytes=1000, records=1000)
-
+# ---- loads ---------------------------------------------------------------------------------------------------------
 
 def open_ceiling(bench, kind):
     path = bench.scratch / ("bare-" + kind)
@@ -99,25 +80,28 @@ def open_ceiling(bench, kind):
     return targets.Bare("send", path, MIB)
 
 
-# ---- loads ---------------------------------------------------------------------------------------------------------
-
 def run_load(bench, load):
     pair = bench.pair()
     for server in pair:
-        create_topic(server, load.name, load.partitions, load.topic_config)
+        topics.create(server, load.name, load.partitions, load.topic_config)
         if load.command == "fetch":
-            fill_for_fetch(server, load.name)
+            topics.fill_for_fetch(server, load.name)
     ceiling = open_ceiling(bench, load.ceiling) if load.ceiling else None
+
+    def drive(server):
+        sample = clients.load(load.command, server.port, topic=load.name, seconds=bench.round_s, **load.options)
+        if load.command == "fetch":
+            sample["records"] = sample["requests"] * topics.BATCH_RECORDS
+        return sample
+
     try:
-        samples, syscalls = rounds.alternate(
-            bench.clock, [*pair, ceiling] if ceiling else pair,
-            lambda server: clients.load(load.command, server.port, topic=load.name, seconds=bench.round_s,
-                                        **load.options), load.per, None if bench.is_quick else load.rounds)
+        measured = rounds.alternate(bench.clock, [*pair, ceiling] if ceiling else pair, drive, load.per,
+                                    None if bench.is_quick else load.rounds)
     finally:
         if ceiling:
             ceiling.close()
-    delete_topic(pair, load.name)
-    yield rounds.row(load.name, load.title, load.per, samples, syscalls)
+    topics.delete(pair, load.name)
+    yield rounds.row(load.name, load.title, load.per, measured)
 
 
 def run_codecs(bench):
@@ -126,14 +110,14 @@ def run_codecs(bench):
     for codec in CODECS:
         topic, packed = "codec-" + codec, {}
         for server in pair:
-            create_topic(server, topic)
+            topics.create(server, topic)
             packed[server.name] = pack(server, codec, topic)
-        samples, syscalls = rounds.alternate(
+        measured = rounds.alternate(
             bench.clock, pair, lambda server, topic=topic, packed=packed: with_record_bytes(clients.load(
                 "produce", server.port, topic=topic, like=packed[server.name], in_flight=4,
                 seconds=bench.round_s / 2), 1000), "GiB")
-        delete_topic(pair, topic)
-        yield rounds.row(topic, "produce batches of 100 records of 1 KB, %s" % codec, "GiB", samples, syscalls)
+        topics.delete(pair, topic)
+        yield rounds.row(topic, "produce batches of 100 records of 1 KB, %s" % codec, "GiB", measured)
 
 
 def pack(server, codec, topic):
@@ -141,7 +125,7 @@ def pack(server, codec, topic):
     first, when it has just connected: then another topic is made."""
     for number in range(PACK_TRIES):
         packed = "packed-%s-%d" % (codec, number)
-        create_topic(server, packed)
+        topics.create(server, packed)
         clients.rdkafka("produce", server.bootstrap, {
             "topic": packed, "records": PACKED, "bytes": 1000, "compression.type": codec, "linger.ms": 500,
             "batch.num.messages": PACKED})
@@ -160,28 +144,28 @@ def run_rdkafka(bench):
     pair = bench.pair()
     for name, record_bytes, records in (("rdkafka-1k", 1000, 150000), ("rdkafka-100b", 100, 600000)):
         for server in pair:
-            create_topic(server, name, 4)
-        samples, _ = rounds.alternate(bench.clock, pair, lambda server, n=name, b=record_bytes, r=records:
-                                      clients.rdkafka("produce", server.bootstrap, {
-                                          "topic": n, "records": r, "bytes": b, "acks": "all", "linger.ms": 5}), "GiB")
-        yield rounds.row(name, "librdkafka produces %d B records, acks=all" % record_bytes, "GiB", samples)
-        samples, _ = rounds.alternate(bench.clock, pair, lambda server, n=name, r=records: clients.rdkafka(
+            topics.create(server, name, 4)
+        measured = rounds.alternate(bench.clock, pair, lambda server, n=name, b=record_bytes, r=records:
+                                    clients.rdkafka("produce", server.bootstrap, {
+                                        "topic": n, "records": r, "bytes": b, "acks": "all", "linger.ms": 5}), "GiB")
+        yield rounds.row(name, "librdkafka produces %d B records, acks=all" % record_bytes, "GiB", measured)
+        measured = rounds.alternate(bench.clock, pair, lambda server, n=name, r=records: clients.rdkafka(
             "consume", server.bootstrap, {"topic": n, "records": r}), "GiB")
-        yield rounds.row(name + "-read", "librdkafka consumes %d B records" % record_bytes, "GiB", samples)
-        delete_topic(pair, name)
+        yield rounds.row(name + "-read", "librdkafka consumes %d B records" % record_bytes, "GiB", measured)
+        topics.delete(pair, name)
 
 
 def run_java(bench):
     pair, records = bench.pair(), 60000
     for server in pair:
-        create_topic(server, "java")
-    samples, _ = rounds.alternate(bench.clock, pair, lambda server: bench.java.produce(
-        server.bootstrap, "java", records, 1000), "GiB", warm_ups=1)
-    yield rounds.row("java", "ProducerPerformance, 1 KB records, acks=all", "GiB", samples)
-    samples, _ = rounds.alternate(bench.clock, pair, lambda server: bench.java.consume(
-        server.bootstrap, "java", records), "GiB", warm_ups=1)
-    yield rounds.row("java-read", "ConsumerPerformance, 1 KB records", "GiB", samples)
-    delete_topic(pair, "java")
+        topics.create(server, "java")
+    measured = rounds.alternate(bench.clock, pair, lambda server: bench.java.produce(
+        server.bootstrap, "java", records, 1000), "GiB", warm_ups=0)
+    yield rounds.row("java", "ProducerPerformance, 1 KB records, acks=all", "GiB", measured)
+    measured = rounds.alternate(bench.clock, pair, lambda server: bench.java.consume(
+        server.bootstrap, "java", records), "GiB", warm_ups=0)
+    yield rounds.row("java-read", "ConsumerPerformance, 1 KB records", "GiB", measured)
+    topics.delete(pair, "java")
 
 
 # ---- latency -------------------------------------------------------------------------------------------------------
@@ -191,15 +175,15 @@ def run_latency(bench, rates=LATENCY_RATES, consumers=1):
     for rate in [10000] if bench.is_quick else rates:
         name = "latency-%d-%d" % (rate, consumers)
         for server in pair:
-            create_topic(server, name)
-        samples, syscalls = rounds.alternate(
+            topics.create(server, name)
+        measured = rounds.alternate(
             bench.clock, pair, lambda server, n=name, r=rate: clients.load(
                 "latency", server.port, topic=n, rate=min(r, 1000), records=max(1, r // 1000), consumers=consumers,
                 warm=0.3, seconds=bench.round_s * 2), "record")
-        delete_topic(pair, name)
+        topics.delete(pair, name)
         yield rounds.row(name, "end to end at %s records/s, %s" % (
-            format(rate, ","), "1 consumer" if consumers == 1 else "%d consumers" % consumers), "record", samples,
-            syscalls, parameter=rate)
+            format(rate, ","), "1 consumer" if consumers == 1 else "%d consumers" % consumers), "record", measured,
+            parameter=rate)
 
 
 def run_fanout(bench):
@@ -207,12 +191,13 @@ def run_fanout(bench):
 
 
 def run_cold(bench):
-    """A consumer reads old data from the disk while a producer goes on at a fixed rate, whose latency is looked at."""
+    """A consumer reads old data from the disk while a producer goes on at a fixed rate. Throughput is the consumer's,
+    latency the producer's."""
     pair = bench.pair()
     records = 150000
     for server in pair:
-        create_topic(server, "cold", 1, "retention.bytes:-1")
-        create_topic(server, "warm", 1)
+        topics.create(server, "cold", 1, "retention.bytes:-1")
+        topics.create(server, "warm", 1)
         clients.rdkafka("produce", server.bootstrap, {"topic": "cold", "records": records, "bytes": 1000})
 
     def drive(server):
@@ -220,13 +205,13 @@ def run_cold(bench):
         producer = clients.start_load("produce", server.port, topic="warm", rate=1000, seconds=bench.round_s * 3,
                                       in_flight=64)
         read = clients.rdkafka("consume", server.bootstrap, {"topic": "cold", "records": records})
-        produced = clients.finish(producer)
-        return dict(produced, bytes=read["bytes"], read_seconds=read["seconds"])
+        return {**clients.finish(producer), **read}
 
-    samples, _ = rounds.alternate(bench.clock, pair, drive, "GiB")
-    delete_topic(pair, "cold")
-    delete_topic(pair, "warm")
-    yield rounds.row("cold", "cold fetch of 150 MB while 1,000 records/s are produced (their latency)", "GiB", samples)
+    measured = rounds.alternate(bench.clock, pair, drive, "GiB")
+    topics.delete(pair, "cold")
+    topics.delete(pair, "warm")
+    yield rounds.row("cold", "cold fetch of 150 MB while 1,000 records/s are produced (latency: of these)", "GiB",
+                     measured)
 
 
 def drop_from_page_cache(folder):
@@ -241,7 +226,7 @@ def drop_from_page_cache(folder):
 def run_groups(bench):
     pair = bench.pair()
     for server in pair:
-        create_topic(server, "bench")
+        topics.create(server, "bench")
         groups.await_coordinator(server.port)
     numbers = iter(range(1000000))
 
@@ -255,168 +240,27 @@ def run_groups(bench):
             member.close()
         return {"requests": 1, "seconds": seconds}
 
-    samples, _ = rounds.alternate(bench.clock, pair, join, "request")
-    yield rounds.row("join-100", "a group of 100 joins, all at once", "request", samples)
+    measured = rounds.alternate(bench.clock, pair, join, "request")
+    yield rounds.row("join-100", "a group of 100 joins, all at once", "request", measured)
     for server in pair:
-        await_commits(server)
-    samples, syscalls = rounds.alternate(
+        groups.await_commits(server, "bench")
+    measured = rounds.alternate(
         bench.clock, pair, lambda server: clients.load("commit", server.port, topic="bench", in_flight=64,
                                                        seconds=bench.round_s), "request")
-    yield rounds.row("commit", "one offset committed per request, 64 in flight", "request", samples, syscalls)
-    delete_topic(pair, "bench")
-
-
-def await_commits(server):
-    """The coordinator may still be loading the groups of its partition."""
-    until = time.monotonic() + clients.TIMEOUT_S
-    while True:
-        try:
-            return clients.load("commit", server.port, topic="bench")
-        except clients.ClientError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+    yield rounds.row("commit", "one offset committed per request, 64 in flight", "request", measured)
+    topics.delete(pair, "bench")
 
 
 def run_pollers(bench):
     """Each waits half a second for a byte that does not come, then asks again."""
     pair = bench.pair()
     for server in pair:
-        create_topic(server, "silent")
-    samples, syscalls = rounds.alternate(
+        topics.create(server, "silent")
+    measured = rounds.alternate(
         bench.clock, pair, lambda server: clients.load("fetch", server.port, topic="silent", connections=500, offset=-1,
                                                        bytes=MIB, wait_ms=500, seconds=bench.round_s), "request")
-    delete_topic(pair, "silent")
-    yield rounds.row("pollers-500", "500 consumers that wait for nothing, half a second each", "request", samples,
-                     syscalls)
-
-
-# ---- growth --------------------------------------------------------------------------------------------------------
-
-def run_curve_partitions(bench):
-    """All partitions hold a record and only ten are written to; what is not asked for must not cost."""
-    ottla, kafka = bench.pair()
-    for count in CURVE_PARTITIONS:
-        servers = [ottla, kafka] if count <= KAFKA_CURVE_MAX else [ottla]
-        name = "curve-%d" % count
-        for server in servers:
-            create_topic(server, name, count)
-            clients.load("produce", server.port, topic=name, partitions=count, requests=count, in_flight=64)
-        samples, syscalls = rounds.alternate(
-            bench.clock, servers, lambda server, n=name: clients.load(
-                "produce", server.port, topic=n, partitions=10, in_flight=64, seconds=bench.round_s / 2), "request", 3)
-        delete_topic(servers, name)
-        yield rounds.row("curve-partitions", "one 100 B record per request to 10 of %s partitions" % format(count, ","),
-                         "request", samples, syscalls, parameter=count)
-
-
-def run_curve_connections(bench):
-    """The same with connections."""
-    ottla, kafka = bench.pair()
-    for server in (ottla, kafka):
-        create_topic(server, "connections")
-    for count in CURVE_CONNECTIONS:
-        servers = [ottla, kafka] if count <= KAFKA_CURVE_MAX else [ottla]
-        held = [clients.start_load("hold", server.port, connections=count - 10) for server in servers if count > 10]
-        try:
-            for process in held:
-                process.stdout.readline()
-            samples, syscalls = rounds.alternate(
-                bench.clock, servers, lambda server: clients.load(
-                    "produce", server.port, topic="connections", connections=10, in_flight=6,
-                    seconds=bench.round_s / 2), "request", 3)
-        finally:
-            for process in held:
-                clients.finish(process)
-        yield rounds.row("curve-connections", "one 100 B record per request from 10 of %s connections"
-                         % format(count, ","), "request", samples, syscalls, parameter=count)
-    delete_topic([ottla, kafka], "connections")
-
-
-# ---- start and rest ------------------------------------------------------------------------------------------------
-
-def timed_start(server, topic=None, partitions=0):
-    """Until the first Metadata is answered, and until all partitions of the topic have their leader."""
-    while True:
-        began = time.monotonic()
-        server.members[0].spawn()
-        try:
-            clients.load("metadata", server.port)
-            sample = {"start_ms": (time.monotonic() - began) * 1e3, "rss_mib": server.rss_mib()}
-            if topic:
-                clients.load("await", server.port, topic=topic, partitions=partitions)
-                sample["led_ms"] = (time.monotonic() - began) * 1e3
-            return sample
-        except clients.ClientError:
-            # Apache Kafka ends by itself when its place in ZooKeeper is still held by its life before.
-            process = server.members[0].process
-            if process.running() or "NodeExists" not in brokers.tail(process.log_path, 200):
-                raise
-            time.sleep(targets.SHORT_SESSION_MS / 1000)
-
-
-def run_start(bench):
-    """One life after the other of each kind: empty; with 2,000 partitions, stopped cleanly; the same after kill -9."""
-    count = 2000
-    empty, clean, killed = ({"ottla": [], "kafka": []} for _ in range(3))
-    for number in bench.clock.rounds_of(warm_up=False):
-        for server in bench.alone("start-%d" % number):
-            empty[server.name].append(timed_start(server))
-            server.members[0].await_ready()
-            server.stop()
-            bench.forget(server)
-    yield rounds.row("start-empty", "start to the first Metadata, empty directory", "", empty)
-    for server in bench.alone("many"):
-        server.start()
-        create_topic(server, "many", count)
-        clients.load("produce", server.port, topic="many", partitions=count, requests=count, in_flight=64)
-        for _ in bench.clock.rounds_of(MANY_ROUNDS, warm_up=False):
-            server.stop()
-            clean[server.name].append(timed_start(server, "many", count))
-            if bench.is_quick:
-                continue
-            server.members[0].kill()
-            if server.name == "kafka":
-                time.sleep(targets.SHORT_SESSION_MS / 1000 * 1.5)
-            killed[server.name].append(timed_start(server, "many", count))
-        server.stop()
-        bench.forget(server)
-    yield rounds.row("start-2000", "... with 2,000 partitions, cleanly stopped", "", clean)
-    if not bench.is_quick:
-        yield rounds.row("start-killed", "... with 2,000 partitions, after kill -9", "", killed)
-
-
-def run_idle(bench):
-    """Memory of brokers that have just started; CPU with 1,000 partitions and 1,000 connections, both looked at in the
-    same moments."""
-    servers = bench.alone("idle")
-    held, samples = [], {server.name: [] for server in servers}
-    try:
-        for server in servers:
-            server.start()
-        time.sleep(2)
-        rss = {server.name: server.rss_mib() for server in servers}
-        for server in servers:
-            create_topic(server, "idle", 1000)
-            held.append(clients.start_load("hold", server.port, connections=1000))
-        for process in held:
-            process.stdout.readline()
-        time.sleep(2)
-        for _ in bench.clock.rounds_of():
-            before = {server.name: server.cpu_s() for server in servers}
-            began = time.monotonic()
-            time.sleep(bench.round_s * 2)
-            seconds = time.monotonic() - began
-            for server in servers:
-                used = server.cpu_s() - before[server.name]
-                samples[server.name].append({"cpu_s": used, "seconds": seconds, "idle_percent": used / seconds * 100,
-                                             "rss_mib": server.rss_mib(), "rss_empty_mib": rss[server.name]})
-    finally:
-        for process in held:
-            clients.finish(process)
-        for server in servers:
-            bench.forget(server)
-    yield rounds.row("idle", "idle with 1,000 partitions and 1,000 connections", "", samples)
+    topics.delete(pair, "silent")
+    yield rounds.row("pollers-500", "500 consumers that wait for nothing, half a second each", "request", measured)
 
 
 # ---- three brokers -------------------------------------------------------------------------------------------------
@@ -428,18 +272,19 @@ def run_replicated(bench):
             server.start()
             await_members(server)
             create_replicated(server, "replicated")
-        for name, record_bytes, records in (("rf3-1k", 1000, 60000), ("rf3-100b", 100, 200000)):
-            samples, _ = rounds.alternate(bench.clock, servers, lambda server, b=record_bytes, r=records:
-                                          clients.rdkafka("produce", server.bootstrap, {
-                                              "topic": "replicated", "records": r, "bytes": b, "acks": "all",
-                                              "linger.ms": 5}), "GiB")
+        for name, record_bytes, records in (("rf3-1k", 1000, 100000), ("rf3-100b", 100, 300000)):
+            measured = rounds.alternate(bench.clock, servers, lambda server, b=record_bytes, r=records:
+                                        clients.rdkafka("produce", server.bootstrap, {
+                                            "topic": "replicated", "records": r, "bytes": b, "acks": "all",
+                                            "linger.ms": 5}), "GiB")
             yield rounds.row(name, "three brokers, RF 3, acks=all: librdkafka produces %d B records" % record_bytes,
-                             "GiB", samples)
-        samples, _ = rounds.alternate(bench.clock, servers, lambda server: bench.java.produce(
-            server.bootstrap, "replicated", 30000, 1000), "GiB", 3, 1)
+                             "GiB", measured)
+        measured = rounds.alternate(bench.clock, servers, lambda server: bench.java.produce(
+            server.bootstrap, "replicated", 30000, 1000), "GiB", warm_ups=0)
         for server in servers:
             check_replicated(server, "replicated")
-        yield rounds.row("rf3-java", "three brokers, RF 3, acks=all: ProducerPerformance, 1 KB records", "GiB", samples)
+        yield rounds.row("rf3-java", "three brokers, RF 3, acks=all: ProducerPerformance, 1 KB records", "GiB",
+                         measured)
     finally:
         for server in servers:
             bench.forget(server)
@@ -477,21 +322,24 @@ def case_of(load):
     return Case(load.name, 1, load.is_brief, lambda bench: run_load(bench, load))
 
 
-# The most important ones first: they get their time, whatever comes later. Weights are about seconds / 12.
+# The most important ones first: they get their time, whatever comes later. Weights are about seconds / 10.
 CASES = [
     *(case_of(load) for load in LOADS[:4]),
-    Case("latency", 4, True, run_latency),
-    Case("idle", 2, True, run_idle),
-    Case("start", 8, True, run_start),
-    Case("rf3", 8, False, run_replicated),
+    Case("latency", 5, True, run_latency),
+    Case("idle", 2, True, starts.run_idle),
+    Case("start-empty", 2, True, starts.run_empty),
+    Case("rf3", 3, False, run_replicated),
+    Case("start-many", 14, True, starts.run_many),
     *(case_of(load) for load in LOADS[4:]),
-    Case("rdkafka", 5, False, run_rdkafka),
-    Case("java", 6, False, run_java),
+    Case("rdkafka", 2, False, run_rdkafka),
+    Case("java", 5, False, run_java),
     Case("codecs", 3, False, run_codecs),
     Case("fanout", 2, False, run_fanout),
-    Case("pollers", 2, False, run_pollers),
-    Case("groups", 3, False, run_groups),
-    Case("cold", 4, False, run_cold),
-    Case("partitions", 4, False, run_curve_partitions),
-    Case("connections", 4, False, run_curve_connections),
+    Case("pollers", 1, False, run_pollers),
+    Case("groups", 2, False, run_groups),
+    Case("cold", 3, False, run_cold),
+    Case("partitions", 3, False, growth.run_partitions),
+    Case("connections", 2, False, growth.run_connections),
+    Case("segments", 4, False, growth.run_segments),
+    Case("growing-groups", 2, False, growth.run_groups),
 ]

@@ -11,7 +11,6 @@
 #include "base/crc32c.h"
 #include "protocol/protocol.h"
 
-#define BATCH_HEADER        61
 #define RECORD_OVERHEAD_MAX 32
 #define NOT_AN_ANSWER       (-2)
 #define TIMEOUT_MS          30000
@@ -73,7 +72,7 @@ static size_t batch_build(uint8_t *out, size_t cap, const struct frame_records *
     }
     ASSERT(!w.bad);
     uint64_t now_ms = (uint64_t)time(NULL) * 1000;
-    store_be32(out + 8, (uint32_t)(w.len - 12));
+    store_be32(out + 8, (uint32_t)(w.len - BATCH_UNCOUNTED));
     store_be32(out + 12, UINT32_MAX);
     out[16] = 2;
     store_be32(out + 23, (uint32_t)(records->count - 1));
@@ -82,7 +81,7 @@ static size_t batch_build(uint8_t *out, size_t cap, const struct frame_records *
     store_be64(out + 43, UINT64_MAX);
     store_be16(out + 51, UINT16_MAX);
     store_be32(out + 53, UINT32_MAX);
-    store_be32(out + 57, (uint32_t)records->count);
+    store_be32(out + BATCH_COUNT_AT, (uint32_t)records->count);
     store_be32(out + 17, crc32c(out + 21, w.len - 21));
     return w.len;
 }

@@ -17,6 +17,22 @@ enum frame_kind {
 // What of an answer has to be there for frame_answer_check; the records of a fetch begin within it.
 #define FRAME_ANSWER_HEAD_MAX 512
 
+// A batch of records (magic 2): its header, of which the first two fields are not in its length field.
+#define BATCH_HEADER    61
+#define BATCH_UNCOUNTED 12
+#define BATCH_COUNT_AT  57
+
+// Of a batch of which at least the header is there: all its bytes, and its records.
+static inline size_t batch_len(const uint8_t *batch)
+{
+    return load_be32(batch + 8) + BATCH_UNCOUNTED;
+}
+
+static inline int32_t batch_count(const uint8_t *batch)
+{
+    return (int32_t)load_be32(batch + BATCH_COUNT_AT);
+}
+
 // Each of the writers grows (writer_init) and is overwritten with one frame, its size field included.
 
 struct frame_records {

@@ -51,6 +51,9 @@ double histogram_percentile_us(const struct histogram *h, double part)
 
 void histogram_print(const struct histogram *h)
 {
+    if (h->count == 0) {
+        return;
+    }
     printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f", histogram_percentile_us(h, 0.5),
            histogram_percentile_us(h, 0.99), histogram_percentile_us(h, 0.999), (double)h->max_ns / 1e3);
 }

@@ -20,7 +20,7 @@ void histogram_add(struct histogram *h, int64_t value_ns); // below zero counts 
 // The value that `part` (0 to 1) of all are not above; 0 when empty.
 double histogram_percentile_us(const struct histogram *h, double part);
 
-// The fields "p50_us" to "max_us" of a JSON object on standard output, each with a comma before it.
+// The fields "p50_us" to "max_us" of a JSON object on standard output, each with a comma before it; none when empty.
 void histogram_print(const struct histogram *h);
 
 #endif

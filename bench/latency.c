@@ -11,15 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/ask.h"
 #include "bench/frames.h"
 #include "bench/sockets.h"
 
-#define EVENTS_MAX     64
-#define FETCH_BYTES    (4 * 1024 * 1024)
-#define FETCH_WAIT_MS  500
-#define ANSWER_CAP     (FETCH_BYTES + 64 * 1024)
-#define BATCH_HEADER   61
-#define BATCH_OVERHEAD 12 // offset and length, which the length does not count
+#define EVENTS_MAX    64
+#define FETCH_BYTES   (4 * 1024 * 1024)
+#define FETCH_WAIT_MS 500
+#define RETRY_NS      100000 // for a socket that was full
+#define ANSWER_CAP    (FETCH_BYTES + 64 * 1024)
 
 struct peer {
     int fd;
@@ -77,7 +77,7 @@ static void produce_due(struct meter *m)
         }
     }
     if (m->sent < m->requests) {
-        int64_t due = due_ns(m, m->sent), soon = bench_now_ns() + 100000;
+        int64_t due = due_ns(m, m->sent), soon = bench_now_ns() + RETRY_NS;
         bench_timer_set(m->timer, due > soon ? due : soon);
     }
 }
@@ -97,7 +97,7 @@ static void consumer_take(struct meter *m, struct peer *c, struct slice records)
     int64_t end = m->first + m->requests * m->plan->records;
     bool had_all = c->next_offset == end;
     for (size_t at = 0; at + BATCH_HEADER <= records.len;) {
-        size_t len = load_be32(records.data + at + 8) + BATCH_OVERHEAD;
+        size_t len = batch_len(records.data + at);
         int64_t offset = (int64_t)load_be64(records.data + at);
         if (at + len > records.len) {
             break;
@@ -176,24 +176,6 @@ static void peer_close(struct peer *p)
     free(p->buffer);
 }
 
-static int64_t end_offset(const struct latency_plan *plan)
-{
-    struct writer w;
-    size_t len;
-    int fd = bench_connect(plan->port);
-    writer_init(&w, 128, 1024);
-    frame_end_offset(&w, plan->topic, 0);
-    uint8_t *answer = bench_ask(fd, &w, &len);
-    int64_t offset = frame_end_offset_answer(slice_of(answer, len));
-    if (offset < 0) {
-        bench_fail("no end offset of partition 0");
-    }
-    free(answer);
-    writer_release(&w);
-    close(fd);
-    return offset;
-}
-
 static void meter_open(struct meter *m)
 {
     const struct latency_plan *plan = m->plan;
@@ -202,7 +184,7 @@ static void meter_open(struct meter *m)
     writer_init(&m->produce, 1024, 64 * 1024 * 1024);
     writer_init(&m->fetch, 256, 1024);
     frame_produce(&m->produce, plan->topic, 0, &records);
-    m->first = end_offset(plan);
+    m->first = ask_end_offset(plan->port, plan->topic);
     m->epoll = epoll_create1(0);
     m->timer = bench_timer_open();
     m->consumers = calloc((size_t)plan->consumers, sizeof *m->consumers);

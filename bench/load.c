@@ -4,8 +4,8 @@
 // Fetch go against `bare`. What is measured is printed as one JSON object; an answer with an error ends the program.
 //
 //   load produce  port= topic= [partitions= bytes= records= acks= like=] [DRIVE]
-//   load fetch    port= topic= [bytes= offset= wait_ms=] [DRIVE]
-//   load commit   port= topic= [DRIVE]
+//   load fetch    port= topic= [bytes= offset= spread= wait_ms=] [DRIVE]
+//   load commit   port= topic= [groups=] [DRIVE]
 //   load hello    port= [DRIVE]                         ApiVersions
 //   load latency  port= topic= rate= [seconds= warm= bytes= records= acks= consumers=]
 //   load hold     port= [connections=]                  says hello on each, prints a line, ends with its input
@@ -17,14 +17,16 @@
 //
 // produce: `records` records of `bytes` each per request, the partitions in turn; with like=TOPIC the first batch of
 // that topic's partition 0 instead, whatever its codec. fetch: partition 0, always from the same offset (-1: its end),
-// answers of `bytes`. Closed loop with `in_flight` requests per connection, or with rate= an open loop of so many
-// requests per second (drive.h). latency: from the producer's due time to the consumers (latency.h).
+// or from each of the offsets below `spread`, one far from the other; answers of `bytes`. commit: for each of `groups`
+// groups in turn. Closed loop with `in_flight` requests per connection, or with rate= an open loop of so many requests
+// per second (drive.h). latency: from the producer's due time to the consumers (latency.h).
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "bench/ask.h"
 #include "bench/drive.h"
 #include "bench/latency.h"
 #include "bench/sockets.h"
@@ -33,15 +35,15 @@
 #define REQUESTS_ENDLESS INT64_MAX
 #define LIKE_BYTES_MAX   (16 * 1024 * 1024)
 #define LIKE_WAIT_MS     5000
-#define BATCH_OVERHEAD   12 // of a batch: offset and length, which the length does not count
-#define BATCH_COUNT_AT   57
+#define GROUP_NAME_MAX   32
+#define SPREAD_STEP      7919 // a prime: each offset is taken once, unless there are as many
 #define LEADERS_TRIES    6000
 #define LEADERS_PAUSE_US 5000
 
 struct options {
     const char *topic, *like;
     char *config;
-    int port, partitions, replicas, connections, in_flight, bytes, records, acks, wait_ms, consumers;
+    int port, partitions, replicas, connections, in_flight, bytes, records, acks, wait_ms, consumers, spread, groups;
     int64_t requests, offset;
     double seconds, rate, warm;
 };
@@ -55,7 +57,7 @@ static bool option_take(struct options *o, const char *name, char *value)
         {"port", &o->port},         {"partitions", &o->partitions}, {"connections", &o->connections},
         {"bytes", &o->bytes},       {"in_flight", &o->in_flight},   {"records", &o->records},
         {"acks", &o->acks},         {"wait_ms", &o->wait_ms},       {"consumers", &o->consumers},
-        {"replicas", &o->replicas},
+        {"replicas", &o->replicas}, {"spread", &o->spread},         {"groups", &o->groups},
     };
     const struct {
         const char *name;
@@ -99,7 +101,9 @@ static void options_parse(struct options *o, int n, char **args)
                           .acks = -1,
                           .wait_ms = 500,
                           .consumers = 1,
-                          .replicas = 1};
+                          .replicas = 1,
+                          .spread = 1,
+                          .groups = 1};
     for (int i = 0; i < n; i++) {
         char *equals = strchr(args[i], '=');
         if (equals != NULL) {
@@ -113,33 +117,11 @@ static void options_parse(struct options *o, int n, char **args)
     if (o->requests == 0) {
         o->requests = o->seconds > 0 ? REQUESTS_ENDLESS : 1;
     }
-    if (o->port <= 0 || o->connections <= 0 || o->in_flight <= 0 || o->partitions <= 0 || o->records <= 0) {
+    if (o->port <= 0 || o->connections <= 0 || o->in_flight <= 0 || o->partitions <= 0 || o->records <= 0 ||
+        o->spread <= 0 || o->groups <= 0) {
         fprintf(stderr, "load: see the head of bench/load.c\n");
         exit(2);
     }
-}
-
-static void ask_once(int port, const struct writer *frame, struct reader *r, uint8_t **answer)
-{
-    size_t len;
-    int fd = bench_connect(port);
-    *answer = bench_ask(fd, frame, &len);
-    *r = reader_of(slice_of(*answer, len));
-    close(fd);
-}
-
-static int64_t end_offset(const struct options *o)
-{
-    struct writer w;
-    struct reader r;
-    uint8_t *answer;
-    writer_init(&w, 256, 1024);
-    frame_end_offset(&w, o->topic, 0);
-    ask_once(o->port, &w, &r, &answer);
-    int64_t offset = frame_end_offset_answer(slice_of(r.data, r.len));
-    free(answer);
-    writer_release(&w);
-    return offset;
 }
 
 // ---- what is driven ------------------------------------------------------------------------------------------------
@@ -173,19 +155,36 @@ static struct slice batch_fetch(const struct options *o, uint8_t **answer)
 {
     struct frame_fetch_range range = {.max_bytes = LIKE_BYTES_MAX, .max_wait_ms = LIKE_WAIT_MS};
     struct writer w;
-    struct reader r;
     size_t records, at;
     writer_init(&w, 256, FRAME_MAX);
     frame_fetch(&w, o->like, &range);
-    ask_once(o->port, &w, &r, answer);
+    struct slice whole = ask(o->port, &w, answer);
     writer_release(&w);
-    int error = frame_answer_check(FRAME_FETCH, slice_of(r.data, r.len), &records, &at);
-    size_t len = records > BATCH_OVERHEAD ? load_be32(r.data + at + 8) + BATCH_OVERHEAD : 0;
+    int error = frame_answer_check(FRAME_FETCH, whole, &records, &at);
+    size_t len = records >= BATCH_HEADER ? batch_len(whole.data + at) : 0;
     if (error != 0 || len == 0 || len > records) {
         fprintf(stderr, "load: %s has no batch to be like (error %d)\n", o->like, error);
         exit(1);
     }
-    return slice_of(r.data + at, len);
+    return slice_of(whole.data + at, len);
+}
+
+static struct writer *frames_new(int n)
+{
+    struct writer *frames = calloc((size_t)n, sizeof *frames);
+    ASSERT(frames != NULL);
+    for (int i = 0; i < n; i++) {
+        writer_init(&frames[i], 256, FRAME_MAX);
+    }
+    return frames;
+}
+
+static void frames_free(struct writer *frames, int n)
+{
+    for (int i = 0; i < n; i++) {
+        writer_release(&frames[i]);
+    }
+    free(frames);
 }
 
 static void run_produce(const struct options *o)
@@ -194,40 +193,41 @@ static void run_produce(const struct options *o)
     uint8_t *answer = NULL;
     if (o->like != NULL) {
         records.batch = batch_fetch(o, &answer);
-        records.count = (int32_t)load_be32(records.batch.data + BATCH_COUNT_AT);
+        records.count = batch_count(records.batch.data);
     }
-    struct writer *frames = calloc((size_t)o->partitions, sizeof *frames);
-    ASSERT(frames != NULL);
+    struct writer *frames = frames_new(o->partitions);
     for (int i = 0; i < o->partitions; i++) {
-        writer_init(&frames[i], 256, FRAME_MAX);
         frame_produce(&frames[i], o->topic, i, &records);
     }
     drive_and_print(o, FRAME_PRODUCE, records.count, frames, o->partitions);
-    for (int i = 0; i < o->partitions; i++) {
-        writer_release(&frames[i]);
-    }
-    free(frames);
+    frames_free(frames, o->partitions);
     free(answer);
 }
 
 static void run_fetch(const struct options *o)
 {
-    struct frame_fetch_range range = {
-        .offset = o->offset >= 0 ? o->offset : end_offset(o), .max_bytes = o->bytes, .max_wait_ms = o->wait_ms};
-    struct writer frame;
-    writer_init(&frame, 256, FRAME_MAX);
-    frame_fetch(&frame, o->topic, &range);
-    drive_and_print(o, FRAME_FETCH, 0, &frame, 1);
-    writer_release(&frame);
+    struct frame_fetch_range range = {.max_bytes = o->bytes, .max_wait_ms = o->wait_ms};
+    struct writer *frames = frames_new(o->spread);
+    for (int i = 0; i < o->spread; i++) {
+        range.offset = o->spread > 1    ? (int64_t)i * SPREAD_STEP % o->spread
+                       : o->offset >= 0 ? o->offset
+                                        : ask_end_offset(o->port, o->topic);
+        frame_fetch(&frames[i], o->topic, &range);
+    }
+    drive_and_print(o, FRAME_FETCH, 0, frames, o->spread);
+    frames_free(frames, o->spread);
 }
 
 static void run_commit(const struct options *o)
 {
-    struct writer frame;
-    writer_init(&frame, 256, FRAME_MAX);
-    frame_commit(&frame, "bench", o->topic, 0, 1);
-    drive_and_print(o, FRAME_COMMIT, 0, &frame, 1);
-    writer_release(&frame);
+    struct writer *frames = frames_new(o->groups);
+    for (int i = 0; i < o->groups; i++) {
+        char group[GROUP_NAME_MAX];
+        snprintf(group, sizeof group, "bench-%d", i);
+        frame_commit(&frames[i], group, o->topic, 0, 1);
+    }
+    drive_and_print(o, FRAME_COMMIT, 0, frames, o->groups);
+    frames_free(frames, o->groups);
 }
 
 static void run_hello(const struct options *o)
@@ -290,12 +290,10 @@ static void run_create(const struct options *o)
         topic.value = colon + 1;
     }
     struct writer w;
-    struct reader r;
     uint8_t *answer;
     writer_init(&w, 256, 1024);
     frame_create_topic(&w, &topic);
-    ask_once(o->port, &w, &r, &answer);
-    int error = frame_create_topic_answer(slice_of(r.data, r.len));
+    int error = frame_create_topic_answer(ask(o->port, &w, &answer));
     free(answer);
     writer_release(&w);
     if (error != 0) {
@@ -332,11 +330,10 @@ static void run_await(const struct options *o)
 static void run_metadata(const struct options *o)
 {
     struct writer w;
-    struct reader r;
     uint8_t *answer;
     writer_init(&w, 256, 1024);
     frame_metadata(&w, NULL);
-    ask_once(o->port, &w, &r, &answer);
+    (void)ask(o->port, &w, &answer);
     free(answer);
     writer_release(&w);
 }

@@ -13,9 +13,10 @@ import time
 import clients
 
 MIB = 1 << 20
-# What is left alone of the free memory while the rest is touched.
+# What is left alone of the free memory while much of the rest is touched.
 FREE_LEFT_MIB = 1024
-TOUCH_MIB = 256
+HUGE = 2 * MIB
+MADV_COLD = 20  # of <linux/mman.h>; Python has no name for it
 
 
 def first_line(*command):
@@ -41,27 +42,56 @@ def free_mib():
         return int(re.search(r"^MemFree:\s*(\d+) kB$", info.read(), re.M).group(1)) // 1024
 
 
-def touch_free_memory():
+def ready_memory(mib):
     """A virtual machine is given a page of memory when it touches it first, and whoever does so is charged with what
     the host needs for it: 2 s of CPU per GiB were seen, more than a broker needs for all it does with a GiB of records.
-    So every page that is free is touched once, before anything is measured."""
-    parts = [mmap.mmap(-1, TOUCH_MIB * MIB) for _ in range(max(0, free_mib() - FREE_LEFT_MIB) // TOUCH_MIB)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda part: ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(part)), 1, len(part)),
-                      parts))
-    for part in parts:
-        part.close()
+    So as much free memory as a run needs is touched before anything is measured. A kernel that gives free memory back
+    to its host does so in whole huge pages: of each, one small page is held until what is returned is closed."""
+    size = min(mib, max(0, free_mib() - FREE_LEFT_MIB)) * MIB // HUGE * HUGE
+    held = mmap.mmap(-1, size + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(held))
+    first = -address % HUGE
+    try:
+        held.madvise(mmap.MADV_HUGEPAGE)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda at: ctypes.memset(address + at, 1, HUGE), range(first, first + size, HUGE)))
+        for at in range(first, first + size, HUGE):
+            held.madvise(MADV_COLD, at, mmap.PAGESIZE)  # what makes small pages of the huge one
+            held.madvise(mmap.MADV_DONTNEED, at + mmap.PAGESIZE, HUGE - mmap.PAGESIZE)
+    except OSError as problem:
+        print("the memory is not made ready: %s" % problem)
+        held.madvise(mmap.MADV_DONTNEED)
+    return held
 
 
-def facts():
+def file_system(folder, mounts):
+    """The kind of the one that `folder`, an absolute path, lies on; mounts: lines of /proc/mounts."""
+    best, kind = "", "unknown"
+    for line in mounts:
+        _, place, found = line.split()[:3]
+        place = place.replace("\\040", " ")
+        if len(place) >= len(best) and (folder + "/").startswith(place.rstrip("/") + "/"):
+            best, kind = place, found
+    return kind
+
+
+def file_system_of(folder):
+    with open("/proc/mounts") as mounts:
+        return file_system(os.path.realpath(folder), mounts)
+
+
+def facts(scratch):
+    """scratch: the folder that brokers and bare programs write to."""
     return {
         "when": time.strftime("%Y-%m-%d", time.gmtime()),
         "processor": "%d x %s" % (os.cpu_count(), processor()),
         "memory": "%.0f GiB" % memory_gib(),
         "system": "Linux %s" % platform.release().split("-", maxsplit=1)[0],
+        "files": file_system_of(scratch),
         "load": "%.1f" % os.getloadavg()[0],
         "ottla": first_line(clients.OTTLA, "--version"),
         "compiler": first_line("cc", "--version"),
         "java": first_line("java", "-version"),
+        "librdkafka": first_line(clients.RDKAFKA, "version"),
         "kafka": "Apache Kafka 3.9.1, ZooKeeper mode, 1 GB heap, G1",
     }

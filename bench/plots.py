@@ -5,8 +5,11 @@ import math
 from xml.sax.saxutils import escape
 
 import rounds
+import targets
 
 COLOURS = {"ottla": "#1f6fb4", "kafka": "#c44e52", "bare": "#777777"}
+# Of the series of one target, in their order; a curve has up to three of each of two.
+DASHES = ("none", "6 4", "2 3")
 WIDTH = 900
 LABEL_WIDTH = 420
 BAR = 18
@@ -16,9 +19,9 @@ def text(x, y, words, anchor="start", size=12):
     return '<text x="%.1f" y="%.1f" font-size="%d" text-anchor="%s">%s</text>' % (x, y, size, anchor, escape(words))
 
 
-def line(x1, y1, x2, y2, colour, width=1.0):
-    return '<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%s"/>' % (
-        x1, y1, x2, y2, colour, width)
+def line(x1, y1, x2, y2, colour, width=1.0, more=""):
+    return '<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%s"%s/>' % (
+        x1, y1, x2, y2, colour, width, more)
 
 
 def page(height, parts):
@@ -50,7 +53,7 @@ def ratio_bars(results):
 
 
 def curve(title, unit, series, parameter_name):
-    """series: {target: [(parameter, value)]}; both axes logarithmic."""
+    """series: {"target" or "target what": [(parameter, value)]}; both axes logarithmic."""
     points = [point for line_points in series.values() for point in line_points if point[1]]
     if not points:
         return None
@@ -74,25 +77,30 @@ def curve(title, unit, series, parameter_name):
     for i, (name, line_points) in enumerate(series.items()):
         places = [place(x, y) for x, y in line_points if y]
         colour = COLOURS[name.split()[0]]
-        dashes = ' stroke-dasharray="6 4"' if "p50" in name else ""
+        dashes = ' stroke-dasharray="%s"' % DASHES[i % (len(series) // len(targets.BROKERS))]
         parts.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="2"%s/>' % (
             " ".join("%.1f,%.1f" % point for point in places), colour, dashes))
         parts += ['<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>' % (*point, colour) for point in places]
-        parts += [line(left + width + 20, top + 20 + i * 20, left + width + 45, top + 20 + i * 20, colour, 2),
+        parts += [line(left + width + 20, top + 20 + i * 20, left + width + 45, top + 20 + i * 20, colour, 2, dashes),
                   text(left + width + 50, top + 24 + i * 20, name)]
     return page(top + height + 60, parts)
 
 
-def growth(results, case, title, parameter_name):
-    rows = [row for row in results["rows"] if row["case"] == case]
-    return curve(title, "us", {target: [(row["parameter"], rounds.median(rounds.costs(row, target))) for row in rows]
-                               for target in ("ottla", "kafka")}, parameter_name)
+def growth(results, title, parameter_name, cases):
+    """cases: {case: what it is called beside the others}."""
+    series = {}
+    for target in targets.BROKERS:
+        for case, name in cases.items():
+            rows = [row for row in results["rows"] if row["case"] == case]
+            series[("%s %s" % (target, name)).strip()] = [
+                (row["parameter"], rounds.median(rounds.costs(row, target))) for row in rows]
+    return curve(title, "us", series, parameter_name)
 
 
 def latencies(results):
     rows = [row for row in results["rows"] if row["case"].startswith("latency-") and row["case"].endswith("-1")]
     series = {}
-    for target in ("ottla", "kafka"):
+    for target in targets.BROKERS:
         for name, key in (("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us")):
             series["%s %s" % (target, name)] = [
                 (row["parameter"], (rounds.median(rounds.figures(row, target, key)) or 0) / 1e3) for row in rows]
@@ -100,17 +108,27 @@ def latencies(results):
                  "records per second")
 
 
+PICTURES = (
+    ("cpu.svg", "Broker CPU beside Kafka's", ratio_bars),
+    ("latency.svg", "End-to-end latency", latencies),
+    ("partitions.svg", "Growth with partitions", lambda results: growth(
+        results, "Broker CPU per one-record request", "partitions, ten written to", {"curve-partitions": ""})),
+    ("connections.svg", "Growth with connections", lambda results: growth(
+        results, "Broker CPU per one-record request", "connections, of which ten send", {"curve-connections": ""})),
+    ("segments.svg", "Growth with segments", lambda results: growth(
+        results, "Broker CPU per request to one partition", "segments of the partition",
+        {"curve-segments-produce": "produce", "curve-segments-newest": "newest", "curve-segments-any": "any"})),
+    ("groups.svg", "Growth with groups", lambda results: growth(
+        results, "Broker CPU per commit", "groups with offsets, of which one commits", {"curve-groups": ""})),
+)
+
+
 def draw(results, folder):
     """Writes those that the results have rows for; returns their file names and titles."""
     drawn = []
     folder.mkdir(parents=True, exist_ok=True)
-    for name, title, picture in (
-            ("cpu.svg", "Broker CPU beside Kafka's", ratio_bars(results)),
-            ("latency.svg", "End-to-end latency", latencies(results)),
-            ("partitions.svg", "Growth with partitions", growth(
-                results, "curve-partitions", "Broker CPU per one-record request", "partitions, ten written to")),
-            ("connections.svg", "Growth with connections", growth(
-                results, "curve-connections", "Broker CPU per one-record request", "connections, of which ten send"))):
+    for name, title, picture_of in PICTURES:
+        picture = picture_of(results)
         if picture:
             (folder / name).write_text(picture)
             drawn.append((name, title))

@@ -5,10 +5,11 @@
 //
 //   rdkafka produce topic= [records= bytes=] SETTING=VALUE...     latency: from produce() to the delivery report
 //   rdkafka consume topic= [records=] SETTING=VALUE...            all partitions from their beginning, until so many
+//   rdkafka version                                               says which library it is, and whose
 //
 // A SETTING is librdkafka's (bootstrap.servers, acks, compression.type, linger.ms, ...). Values are pieces of one text
 // of words from a fixed seed, which the codecs make about three times smaller.
-#include <librdkafka/rdkafka.h>
+#include <rdkafka.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,10 @@ static void run_consume(struct load *load)
 int main(int argc, char **argv)
 {
     char error[ERROR_TEXT_LEN];
+    if (argc > 1 && strcmp(argv[1], "version") == 0) {
+        printf("librdkafka %s, %s\n", rd_kafka_version_str(), LIBRDKAFKA_ORIGIN);
+        return 0;
+    }
     bool produce = argc > 1 && strcmp(argv[1], "produce") == 0;
     if (!produce && (argc < 2 || strcmp(argv[1], "consume") != 0)) {
         fail("usage", "see the head of bench/rdkafka.c");

@@ -14,7 +14,7 @@ import rounds
 BEGIN, END = "<!-- bench/run --record writes from here -->", "<!-- to here -->"
 DOCUMENT = "BENCHMARKS.md"
 PLOTS = "benchmarks"
-BUSY_LOAD = 1.0  # load average before the run
+BUSY_PERCENT = 5  # other work's part of the machine during the run
 
 
 # ---- the figures that were aimed at --------------------------------------------------------------------------------
@@ -43,7 +43,15 @@ def fields(name):
     return lambda row: rounds.figures(row, "ottla", name)
 
 
-Figure = collections.namedtuple("Figure", "title case values_of aim form")  # at most the aim
+def highest_rss(results):
+    """Of each case of one broker, the most it took in a round."""
+    rows = [row for row in results["rows"] if row["per"] and not row["case"].startswith("rf3")]
+    return [max(values) for values in (rounds.figures(row, "ottla", "rss_mib") for row in rows) if values]
+
+
+# values_of: of the row of the case, or of the results where there is no case. What is held against the aim is the
+# median, or the highest.
+Figure = collections.namedtuple("Figure", "title case values_of aim form of", defaults=(rounds.median,))
 
 FIGURES = [
     Figure("produce 1 KB records, acks=all: broker CPU, of Kafka's", "produce-1k", of_kafka, 0.4, "%.2f"),
@@ -56,7 +64,7 @@ FIGURES = [
     Figure("end-to-end p99 at 10,000 records/s, of Kafka's", "latency-10000-1", p99_of_kafka, 0.5, "%.2f"),
     Figure("RF 3, acks=all, 1 KB: CPU of all three brokers, of Kafka's", "rf3-1k", of_kafka, 0.3, "%.2f"),
     Figure("resident memory, idle, MiB", "idle", fields("rss_empty_mib"), 6, "%.1f"),
-    Figure("resident memory after the load, MiB", "fetch", fields("rss_mib"), 40, "%.1f"),
+    Figure("resident memory after each load, the highest, MiB", None, highest_rss, 40, "%.1f", max),
     Figure("start to first Metadata, empty, ms", "start-empty", fields("start_ms"), 10, "%.1f"),
     Figure("... with 2,000 partitions cleanly stopped, ms", "start-2000", fields("start_ms"), 200, "%.1f"),
     Figure("idle, 1,000 connections and 1,000 partitions, % of a core", "idle", fields("idle_percent"), 0.2, "%.2f"),
@@ -69,12 +77,13 @@ def row_of(results, case):
 
 def figures_table(results):
     lines = ["| figure | measured | aim | |", "|---|---|---|---|"]
-    for title, case, values_of, aim, form in FIGURES:
-        row = row_of(results, case)
-        values = values_of(row) if row else []
+    for figure in FIGURES:
+        about = row_of(results, figure.case) if figure.case else results
+        values = figure.values_of(about) if about else []
         if values:
-            reached = "reached" if rounds.median(values) <= aim else "missed"
-            lines.append("| %s | %s | at most %s | %s |" % (title, rounds.spread(values, form), aim, reached))
+            lines.append("| %s | %s | at most %s | %s |" % (
+                figure.title, rounds.spread(values, figure.form), figure.aim,
+                "reached" if figure.of(values) <= figure.aim else "missed"))
     return "\n".join(lines) + "\n"
 
 
@@ -147,20 +156,41 @@ def line_of(row):
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 
-def text_of(results, drawn):
+def surroundings(results):
     facts = results["machine"]
-    parts = ["%s, %s, %s, %s; %s, %s; %s, %s. %d rounds, %.0f minutes, load average %s before the run.\n" % (
-        facts["when"], facts["processor"], facts["memory"], facts["system"], facts["ottla"], facts["compiler"],
-        facts["kafka"], facts["java"], results["rounds"], results["minutes"], facts["load"])]
-    if float(facts["load"]) > BUSY_LOAD:
-        parts.append("**The machine was busy with other work.** Ratios of CPU say something, times of start and "
-                     "latencies do not; Java may not have been warm.\n")
-    parts.append(figures_table(results))
-    parts.append(starts_table(results))
-    parts.append(cases_table(results))
-    parts += ["![%s](%s/%s)\n" % (title, PLOTS, name) for name, title in drawn]
-    parts += ["Not measured: %s (%s).\n" % (name, problem.split("\n", maxsplit=1)[0])
-              for name, problem in results["problems"].items()]
+    parts = [", ".join(facts[name] for name in names)
+             for names in (("when", "processor", "memory", "system"), ("ottla", "compiler"), ("kafka", "java"),
+                           ("librdkafka",))]
+    return "%s; files on %s. %d rounds, %.0f minutes, load average %s before the run.\n" % (
+        "; ".join(parts), facts["files"], results["rounds"], results["minutes"], facts["load"])
+
+
+def other_work(results):
+    """What the machine did beside the run, and where most of it fell."""
+    facts = results["machine"]
+    worst = max(results["rows"], key=lambda row: row["other_percent"], default=None)
+    text = "Other work took %.1f %% of the machine during the run%s; its host took %.1f %% away.\n" % (
+        facts["other_percent"],
+        ", most of it (%.0f %%) during \"%s\"" % (worst["other_percent"], worst["title"]) if worst else "",
+        facts["stolen_percent"])
+    if facts["other_percent"] > BUSY_PERCENT:
+        text += ("\n**The machine was busy with other work.** Ratios of CPU say something, times of start and "
+                 "latencies do not; Java may not have been warm.\n")
+    return text
+
+
+def missing(results):
+    """A line for each case that was not measured, or not to its end."""
+    measured = {row["case"] for row in results["rows"]}
+    return ["%s: %s (%s).\n" % ("Not measured to its end" if name in measured else "Not measured", name,
+                                problem.split("\n", maxsplit=1)[0])
+            for name, problem in results["problems"].items()]
+
+
+def text_of(results, drawn):
+    parts = [surroundings(results), other_work(results), figures_table(results), starts_table(results),
+             cases_table(results), *("![%s](%s/%s)\n" % (title, PLOTS, name) for name, title in drawn),
+             *missing(results)]
     return "\n".join(part for part in parts if part)
 
 

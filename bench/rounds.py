@@ -4,25 +4,39 @@
 A case gives rows. A row is a plain dict, so that it can be written as JSON and read back:
 
   {"case", "title", "per": "GiB" or "request" or "record" or "", "samples": {target: [sample, ...]},
-   "syscalls": {target: per request}, "parameter": of a curve}
+   "syscalls": {target: per request}, "problems": {target: why it has fewer samples than the others},
+   "parameter": of a curve}
 
 and a sample what the client told of one round, with "cpu_s" and "rss_mib" of the target. Sample i of each target
 belongs to the same round; ratios are taken round by round.
 """
 
+import collections
+import contextlib
 import statistics
 import time
 
+import brokers
+import clients
 import targets
 
 GIB = 1 << 30
 WARM = 0.85  # of the cost before: warming up has an end when one more time does not bring it below
 SHARE = 1.3  # of its due part of the time that is left: most cases need less than theirs
+# What ends the measuring of one target, and of no other.
+FAILURES = (clients.ClientError, brokers.BrokerError, OSError)
 UNIT = {"GiB": "s/GiB", "request": "us/request", "record": "us/record", "": ""}
 
 
+Measured = collections.namedtuple("Measured", "samples syscalls problems")
+
+
 class Clock:
-    """The time there is for everything, shared out among the cases that are still to come."""
+    """The time there is for everything, shared out among the cases that are still to come.
+
+    A case's share bounds how long it warms up and whether it has more rounds than others; `rounds` it has in any case,
+    until the time for everything is over.
+    """
 
     def __init__(self, seconds, rounds, warm_ups):
         self.began = time.monotonic()
@@ -40,13 +54,24 @@ class Clock:
         self.weight_left -= weight
         return left > 0
 
+    @contextlib.contextmanager
+    def stopped(self, most):
+        """What is done within is not of the case that has begun; it is late after `most` seconds."""
+        now, before = time.monotonic(), self.case_end
+        self.case_end = now + most
+        yield
+        self.case_end = before + time.monotonic() - now
+
     def is_late(self):
         return time.monotonic() > self.case_end
 
+    def is_over(self):
+        return time.monotonic() > self.end
+
     def rounds_of(self, most=None, warm_up=True):
-        """0 (which warms up), 1, 2, ...; fewer than asked for when the time of the case is over, but one."""
+        """0 (which warms up), 1, 2, ...; at least one of those that count."""
         for number in range(0 if warm_up else 1, (most or self.rounds) + 1):
-            if number > 1 and self.is_late():
+            if number > 1 and (self.is_over() or number > self.rounds and self.is_late()):
                 return
             yield number
 
@@ -77,20 +102,41 @@ def warm_up(clock, server, drive, per, most):
 
 
 def alternate(clock, servers, drive, per, rounds=None, warm_ups=None):
-    """Runs drive(server) on each in turn. Returns the samples of each and its system calls per request."""
-    samples = {server.name: [] for server in servers}
-    syscalls = {}
+    """Runs drive(server) on each in turn. One that fails is left out from then on; the others go on."""
+    measured = Measured({server.name: [] for server in servers}, {}, {})
+
+    def one_round(server, number):
+        if number == 0:
+            measured.syscalls[server.name] = warm_up(
+                clock, server, drive, per, clock.warm_ups if warm_ups is None else warm_ups)
+        else:
+            measured.samples[server.name].append(measure(server, drive))
+
     for number in clock.rounds_of(rounds):
         for server in servers if number % 2 else reversed(servers):
-            if number == 0:
-                syscalls[server.name] = warm_up(clock, server, drive, per, warm_ups or clock.warm_ups)
-            else:
-                samples[server.name].append(measure(server, drive))
-    return samples, syscalls
+            attempt(measured.problems, server, lambda server=server, number=number: one_round(server, number))
+    return measured
 
 
-def row(case, title, per, samples, syscalls=None, **more):
-    return dict({"case": case, "title": title, "per": per, "samples": samples, "syscalls": syscalls or {}}, **more)
+def attempt(problems, server, action):
+    """Does it unless the server has failed before; when it fails, notes why. Returns whether it was done."""
+    if server.name in problems:
+        return False
+    try:
+        action()
+    except FAILURES as problem:
+        problems[server.name] = str(problem)
+        return False
+    return True
+
+
+def nothing(names):
+    """Measured of these, to be filled by a case that has rounds of its own."""
+    return Measured({name: [] for name in names}, {}, {})
+
+
+def row(case, title, per, measured, **more):
+    return dict({"case": case, "title": title, "per": per}, **measured._asdict(), **more)
 
 
 # ---- what a row says -----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import clients
 import cores
 
 MIB = 1 << 20
+BROKERS = ("ottla", "kafka")
 # Kafka's own choice in its start script, with the heap that its documentation gives a broker.
 KAFKA_JAVA = ("-Xms1g", "-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
               "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true")
@@ -57,7 +58,7 @@ def process_rss_mib(pid):
 
 
 class Target:
-    """A name and the brokers behind it; clients are given the first one's port, or the whole bootstrap list."""
+    """A name of BROKERS and the brokers behind it; clients are given the first one's port, or the bootstrap list."""
 
     def __init__(self, name, members):
         self.name = name
