@@ -6,9 +6,9 @@
 #include "base/crc32c.h"
 #include "base/tests/cmocka_all.h"
 #include "broker/cluster/metadata_builder.h"
+#include "broker/net/errand.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -160,37 +160,21 @@ static void cluster_join(struct api_rig *rig)
     assert_int_equal(fetch_sessions_new(os_real(), RIG_FETCH_SESSIONS, &rig->fetch_sessions), ERR_OK);
 }
 
-// A call on the control loop that is waited for.
-struct errand {
-    struct mailbox_item item; // first
-    void (*fn)(struct api_rig *rig);
-    struct api_rig *rig;
-    sem_t done;
-};
-
-static void errand_run(struct mailbox_item *item)
+static void on_control(struct api_rig *rig, void (*fn)(void *ctx))
 {
-    struct errand *e = (struct errand *)item;
-    e->fn(e->rig);
-    sem_post(&e->done);
+    struct errand e = {.under_way = false};
+    assert_int_equal(errand_do(&e, cluster_loop(rig->cluster), fn, rig, ERRAND_PATIENT), ERR_OK);
 }
 
-static void on_control(struct api_rig *rig, void (*fn)(struct api_rig *rig))
+static void background_begin(void *ctx)
 {
-    struct errand e = {.item.run = errand_run, .fn = fn, .rig = rig};
-    sem_init(&e.done, 0, 0);
-    loop_post(cluster_loop(rig->cluster), &e.item);
-    sem_wait(&e.done);
-    sem_destroy(&e.done);
-}
-
-static void background_begin(struct api_rig *rig)
-{
+    struct api_rig *rig = ctx;
     assert_int_equal(replica_manager_start(rig->replicas, rig->cluster), ERR_OK);
 }
 
-static void background_end(struct api_rig *rig)
+static void background_end(void *ctx)
 {
+    struct api_rig *rig = ctx;
     replica_manager_stop(rig->replicas);
 }
 

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/tests/cmocka_all.h"
 #include "base/tests/testing.h"
+#include "broker/net/errand.h"
 
 #define STOP_REPLICA         5
 #define STOP_REPLICA_VERSION 4
@@ -26,36 +27,26 @@ struct scene {
     struct mutex mu; // leaf; guards the rest
     struct cond changed;
     char events[4096]; // "a<code>" an answer, "b" behind
-    bool ran;
 };
 
-struct errand {
-    struct mailbox_item item; // first
+// Something to be done on the channel's loop.
+struct deed {
     struct scene *s;
     void (*fn)(struct scene *s, int32_t arg);
     int32_t arg;
 };
 
-static void errand_run(struct mailbox_item *item)
+static void deed_do(void *ctx)
 {
-    struct errand *e = (struct errand *)item;
-    e->fn(e->s, e->arg);
-    mutex_lock(&e->s->mu);
-    e->s->ran = true;
-    cond_broadcast(&e->s->changed);
-    mutex_unlock(&e->s->mu);
+    struct deed *d = ctx;
+    d->fn(d->s, d->arg);
 }
 
 static void on_loop(struct scene *s, void (*fn)(struct scene *s, int32_t arg), int32_t arg)
 {
-    struct errand e = {.item.run = errand_run, .s = s, .fn = fn, .arg = arg};
-    s->ran = false;
-    loop_post(s->loop, &e.item);
-    mutex_lock(&s->mu);
-    while (!s->ran) {
-        cond_wait(&s->changed, &s->mu);
-    }
-    mutex_unlock(&s->mu);
+    struct deed d = {s, fn, arg};
+    struct errand e = {.under_way = false};
+    assert_int_equal(errand_do(&e, s->loop, deed_do, &d, ERRAND_PATIENT), ERR_OK);
 }
 
 static void note(struct scene *s, const char *text)

@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "base/tests/cmocka_all.h"
+#include "broker/net/errand.h"
 #include "broker/replica/tests/scene.h"
 
 struct mover_scene {
@@ -50,32 +51,21 @@ static bool is_moving(struct mover_scene *s)
     return partition_future(s->scene.partition, &dir, &bytes, &lag);
 }
 
-// What is started or stopped on the loop's thread.
-struct call {
-    struct mailbox_item item; // first
-    struct mover_scene *s;
-    bool stop;
-    sem_t done;
-};
-
-static void call_run(struct mailbox_item *item)
+static void start(void *ctx)
 {
-    struct call *c = (struct call *)item;
-    if (c->stop) {
-        mover_stop(c->s->mover);
-    } else {
-        assert_int_equal(mover_start(c->s->mover, c->s->scene.loop), ERR_OK);
-    }
-    sem_post(&c->done);
+    struct mover_scene *s = ctx;
+    assert_int_equal(mover_start(s->mover, s->scene.loop), ERR_OK);
 }
 
-static void on_loop(struct mover_scene *s, bool stop)
+static void stop(void *ctx)
 {
-    struct call c = {.item.run = call_run, .s = s, .stop = stop};
-    sem_init(&c.done, 0, 0);
-    loop_post(s->scene.loop, &c.item);
-    sem_wait(&c.done);
-    sem_destroy(&c.done);
+    mover_stop(((struct mover_scene *)ctx)->mover);
+}
+
+static void on_loop(struct mover_scene *s, void (*fn)(void *ctx))
+{
+    struct errand e = {.under_way = false};
+    assert_int_equal(errand_do(&e, s->scene.loop, fn, s, ERRAND_PATIENT), ERR_OK);
 }
 
 static void test_a_pause_ends_by_time(void **state)
@@ -83,13 +73,13 @@ static void test_a_pause_ends_by_time(void **state)
     (void)state;
     struct mover_scene s;
     open_scene(&s);
-    on_loop(&s, false);
+    on_loop(&s, start);
     byte_rate_limit(&s.scene.throttle.moves, BYTE_RATE_NO_LIMIT);
     while (is_moving(&s)) {
         sched_yield();
     }
     assert_ptr_equal(partition_directory(s.scene.partition), s.other);
-    on_loop(&s, true);
+    on_loop(&s, stop);
     close_scene(&s);
 }
 
@@ -103,11 +93,11 @@ static void test_a_pause_holds_no_thread(void **state)
     byte_rate_limit(&s.scene.throttle.moves, BYTE_RATE_NO_LIMIT);
     pool_drain(s.pool);
     assert_true(is_moving(&s));
-    on_loop(&s, false);
+    on_loop(&s, start);
     while (is_moving(&s)) {
         sched_yield();
     }
-    on_loop(&s, true);
+    on_loop(&s, stop);
     close_scene(&s);
 }
 
@@ -117,8 +107,8 @@ static void test_stopped_while_it_pauses(void **state)
     (void)state;
     struct mover_scene s;
     open_scene(&s);
-    on_loop(&s, false);
-    on_loop(&s, true);
+    on_loop(&s, start);
+    on_loop(&s, stop);
     pool_drain(s.pool);
     assert_true(is_moving(&s));
     close_scene(&s);
