@@ -39,6 +39,10 @@ class ReportTest(unittest.TestCase):
             self.assertIn("| one-record requests: broker CPU each, us | %.1f (1.0 - 9.0) | at most 6 | %s |"
                           % (median, word), table)
 
+    def test_figure_without_aim(self):
+        table = report.figures_table(results([row("fetch", {"ottla": [1], "kafka": [4], "bare": [2]})]))
+        self.assertIn("| bare sendfile's, of Kafka's | 0.50 (0.50 - 0.50) | - |  |", table)
+
     def test_memory_is_held_against_its_highest(self):
         rows = [row("a", {"ottla": [1]}), row("b", {"ottla": [1]})]
         rows[1]["samples"]["ottla"][0]["rss_mib"] = 41.0
