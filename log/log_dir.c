@@ -388,15 +388,16 @@ static enum err dir_lock(struct log_dir *d)
     return err;
 }
 
-// Notes the marker of a clean stop, then deletes it: from now on the directory is not clean.
+// Notes the marker of a clean stop, then deletes it: from now on the directory is not clean. Without one, folders that
+// the process before has made need not be on the disk; the fsync makes sure of them, too.
 static enum err dir_take_clean_marker(struct log_dir *d)
 {
     char path[LOG_PATH_MAX];
     log_dir_file(d, CLEAN_FILE, path);
-    if (d->os->unlink(d->os, path) != 0) {
-        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
+    d->was_clean = d->os->unlink(d->os, path) == 0;
+    if (!d->was_clean && errno != ENOENT) {
+        return err_from_errno(errno);
     }
-    d->was_clean = true;
     return os_fsync_dir(d->os, d->path);
 }
 

@@ -387,9 +387,8 @@ static enum err open_folder(struct log_dir *d, const struct log_folder *f, const
     if (!err) {
         bool begun;
         err = partition_metadata_read(l->os, l->path, &l->topic_id, &begun);
-        if (!err && begun) { // else the file goes with what unfinished work has left
-            err = partition_metadata_finish(l->os, l->path);
-            l->folder_dirty = true;
+        if (!err && begun) { // else the file goes with what unfinished work has left; an fsync of it may have failed
+            err = partition_metadata_write(l->os, l->path, &l->topic_id);
         }
         if (err == ERR_CORRUPT) {
             log_warn("log", "%s/partition.metadata: damaged, going on as if it were missing", l->path);
@@ -397,6 +396,7 @@ static enum err open_folder(struct log_dir *d, const struct log_folder *f, const
         }
     }
     if (!err) {
+        l->folder_dirty = !d->was_clean; // a process that was killed has perhaps not fsynced the names it made
         err = open_load(l);
     }
     if (err) {

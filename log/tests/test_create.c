@@ -167,6 +167,56 @@ static void test_crash_at_any_moment(void **state)
     assert_true(b.checked > 50);
 }
 
+// The process ends, and whatever it has not written with it; the next one opens what is there.
+static void birth_kill(struct birth *b)
+{
+    struct env *e = &b->env;
+    log_fail(e->log, ERR_IO, "nothing but this test");
+    assert_int_equal(log_close(e->log), ERR_FAILED);
+    log_dir_close(e->dir, false);
+    assert_int_equal(log_dir_open(&b->power.os, b->data, &e->dir), ERR_OK);
+    assert_int_equal(log_open(e->dir, ENV_TOPIC, 0, &e->config, &e->log), ERR_OK);
+}
+
+// What is promised from now on outlives a power failure, also where the process before has made the names.
+static void check_promise(struct birth *b)
+{
+    struct env image = {.config = b->env.config};
+    char path[TEST_PATH_MAX_BYTES];
+    char data[TEST_PATH_MAX_BYTES];
+    assert_int_equal(env_append(&b->env), ERR_OK);
+    assert_int_equal(log_flush(b->env.log), ERR_OK);
+    test_path(path, b->images, "image");
+    test_path(data, path, "data");
+    power_image(&b->power, POWER_NOTHING, &b->chance, path);
+    test_os_init(&image.os);
+    image.os.os.fsync = env_fsync;
+    image.path = data;
+    env_open(&image);
+    assert_int_equal(log_end_offset(image.log), log_end_offset(b->env.log));
+    assert_true(uuid_equal(log_topic_id(image.log), &b->id));
+    env_close(&image);
+    test_dir_delete(path);
+}
+
+static void test_power_fails_after_a_kill(void **state)
+{
+    (void)state;
+    struct birth b;
+    birth_init(&b);
+    b.env.config.segment_bytes = 2000;
+    assert_int_equal(log_dir_open(&b.power.os, b.data, &b.env.dir), ERR_OK);
+    assert_int_equal(log_create(b.env.dir, ENV_TOPIC, 0, &b.id, &b.env.config, &b.env.log), ERR_OK);
+    birth_kill(&b);
+    check_promise(&b);
+    while (b.env.log->segments_count == 1) {
+        assert_int_equal(env_append(&b.env), ERR_OK);
+    }
+    birth_kill(&b);
+    check_promise(&b);
+    birth_release(&b);
+}
+
 static void test_fsyncs(void **state)
 {
     (void)state;
@@ -217,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crash_at_any_moment),
+        cmocka_unit_test(test_power_fails_after_a_kill),
         cmocka_unit_test(test_fsyncs),
         cmocka_unit_test(test_no_room_for_the_name),
     };
