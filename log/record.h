@@ -42,7 +42,7 @@ void record_iter_free(struct record_iter *it); // NULL is allowed
 struct record_survey {
     int64_t oldest;       // least timestamp; INT64_MAX without records
     int64_t newest;       // greatest timestamp, at least -1
-    int32_t newest_delta; // offset delta of the first record that has it; 0 when all are older than -1
+    int32_t newest_delta; // offset delta of the first record that has it; 0 when none is younger than -1
     bool keyless;         // one of them has no key
 };
 

@@ -262,9 +262,9 @@ void group_member_remove(struct turn *t, struct group_member *m, int16_t error);
 // Takes new protocols and timeouts.
 void group_member_update(struct group *g, struct group_member *m, const struct group_join *join);
 void group_member_set_protocols(struct group *g, struct group_member *m, struct group_protocol *owned, int32_t count);
-// The member goes on under another id, at the end of the order.
 // Answers what the member waits for; the answer to a join names join_id.
 void group_member_refuse(struct turn *t, struct group_member *m, struct slice join_id, int16_t error);
+// The member goes on under another id, at the end of the order.
 void group_member_rename(struct group *g, struct group_member *m, struct slice id);
 struct group_protocol *group_protocols_dup(const struct group_protocol *list, int32_t count);
 void group_protocols_free(struct group_protocol *list, int32_t count);
