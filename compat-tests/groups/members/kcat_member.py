@@ -26,18 +26,16 @@ CUT_RECORD = re.compile(r"(record[ \d]*)(%\d\|.*)", re.DOTALL)  # kcat writes it
 
 
 def whole_lines(pipe):
-    """The lines of the pipe; a record that a line of the log has cut in two is put together again."""
+    """The lines of the pipe; a record that lines of the log have cut, once or more, is put together again."""
     begun = ""
     for line in os.fdopen(pipe, errors="replace"):
-        cut = CUT_RECORD.match(line)
-        if cut:
-            begun = begun + cut.group(1)
-            yield cut.group(2)
-        elif begun and not LOG_LINE.match(line):
-            yield begun + line
-            begun = ""
-        else:
+        if LOG_LINE.match(line):
             yield line
+            continue
+        whole = begun + line
+        cut = CUT_RECORD.match(whole)
+        begun = cut.group(1) if cut else ""
+        yield cut.group(2) if cut else whole
 
 
 def tell(pipe):
