@@ -26,15 +26,16 @@ void log_flush_resume(struct log *l)
     mutex_unlock(&l->flush_mu);
 }
 
-// The topic's id, when it has only been begun; then fsync of the folder and, where that is new, of the log directory
-// that holds it: once for all folders that were made until then.
-static enum err flush_folders(const struct log *l, bool id)
+// The topic's id, when it has only been begun (*id, which is false once it has its name); then fsync of the folder and,
+// where that is new, of the log directory that holds it: once for all folders that were made until then.
+static enum err flush_folders(const struct log *l, bool *id)
 {
-    enum err err = id ? partition_metadata_finish(l->os, l->path) : ERR_OK;
+    enum err err = *id ? partition_metadata_finish(l->os, l->path) : ERR_OK;
     if (err == ERR_NO_SPACE) {
         return ERR_AGAIN; // for a name; nothing was lost
     }
     if (!err) {
+        *id = false;
         err = os_fsync_dir(l->os, l->path);
     }
     return err ? err : log_dir_sync_made(l->dir, l->made);
@@ -106,7 +107,7 @@ enum err log_flush(struct log *l)
     int64_t active_base = from;
     enum err err = atomic_load(&l->untouched) ? ERR_OK : flush_segments(l, from, &active_base);
     if (!err && folder) {
-        err = flush_folders(l, id);
+        err = flush_folders(l, &id);
     }
     bool later = err == ERR_AGAIN || err == ERR_NO_MEMORY; // a file could not be opened: no fsync has failed
     if (err && !later) {

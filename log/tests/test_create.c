@@ -263,6 +263,27 @@ static void test_no_room_for_the_name(void **state)
     env_stop(&e);
 }
 
+// Without a descriptor it is made to last later, however far that has come, and nothing is taken out of service.
+static void test_no_descriptor(void **state)
+{
+    (void)state;
+    enum err err;
+    int opens = 0;
+    do {
+        struct env e;
+        env_start(&e);
+        e.os.fail_errno = EMFILE;
+        e.os.fail_from[TEST_OS_OPEN] = e.os.calls[TEST_OS_OPEN] + ++opens;
+        err = log_flush(e.log);
+        assert_true(err == ERR_AGAIN || err == ERR_OK);
+        e.os.fail_from[TEST_OS_OPEN] = 0;
+        assert_int_equal(log_flush(e.log), ERR_OK);
+        assert_true(env_has(&e, "partition.metadata"));
+        env_stop(&e);
+    } while (err != ERR_OK);
+    assert_int_equal(opens, 4); // all but the last found one file or folder that it could not open
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_power_fails_after_a_kill),
         cmocka_unit_test(test_fsyncs),
         cmocka_unit_test(test_no_room_for_the_name),
+        cmocka_unit_test(test_no_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
