@@ -70,6 +70,7 @@ static struct event_base *base_new(void)
         return NULL;
     }
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV); // edges (on_eventfd) are told by epoll alone
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
     return base;
