@@ -224,6 +224,8 @@ void cluster_control_clear(struct cluster *c); // drops what waits
 // Replaces the topic's entries: the defaults with these on top. Entries nobody can read are skipped with a warning.
 void settings_put(struct cluster *c, const char *topic, const struct znode_config *entries);
 void settings_remove(struct cluster *c, const char *topic);
+// The entries that a znode of configs was found to have, in a; none when there is no such znode.
+enum err settings_decode(const struct zk_result *r, struct arena *a, struct znode_config *out) WARN_UNUSED;
 // Whether the topic's entries, or that there are none, are known.
 bool settings_known(const struct cluster *c, const char *topic);
 // Reads the topic's entries from the tree, unless they are known or on their way. Whoever hosts it is told when they

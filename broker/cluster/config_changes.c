@@ -72,11 +72,8 @@ static void entity_read(struct cluster *c, void *arg, int32_t session, const str
     }
     struct arena a;
     arena_init(&a, CHANGE_ARENA_LIMIT);
-    struct znode_config config = {NULL, 0};
-    enum err err = r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
-    if (r->err == ERR_OK) {
-        err = znode_config_decode(r->data, &a, &config);
-    }
+    struct znode_config config;
+    enum err err = settings_decode(r, &a, &config);
     const char *entity = r->path + CONFIG_PREFIX_LEN;
     if (err == ERR_CORRUPT) {
         log_warn("cluster", "%s cannot be read: its configs stay as they were", r->path);

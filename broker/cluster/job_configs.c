@@ -48,11 +48,8 @@ static void resources_show(struct cluster *c, struct cluster_job *j)
 
 static void unknown_result(struct cluster *c, struct cluster_job *j, int32_t i, const struct zk_result *r)
 {
-    struct znode_config config = {NULL, 0};
-    enum err err = r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
-    if (r->err == ERR_OK) {
-        err = znode_config_decode(r->data, &j->arena, &config);
-    }
+    struct znode_config config;
+    enum err err = settings_decode(r, &j->arena, &config);
     if (err != ERR_OK) {
         job_fail(j, err);
     } else if (!settings_known(c, j->resources[i].name)) {
@@ -221,11 +218,10 @@ static enum err resource_plan(struct cluster *c, struct cluster_job *j, int32_t 
 
 static void entity_result(struct cluster *c, struct cluster_job *j, int32_t i, const struct zk_result *r)
 {
-    struct znode_config now = {NULL, 0};
-    bool nothing = r->err == ERR_NOT_FOUND || r->err == ERR_INVALID; // no such node, or a name that can have none
-    enum err err = nothing ? ERR_OK : r->err;
-    if (r->err == ERR_OK) {
-        err = znode_config_decode(r->data, &j->arena, &now);
+    struct znode_config now;
+    enum err err = settings_decode(r, &j->arena, &now);
+    if (r->err == ERR_INVALID) { // a name that no node can have
+        err = ERR_OK;
     }
     if (err == ERR_OK) {
         err = resource_plan(c, j, i, &now);

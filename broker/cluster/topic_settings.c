@@ -75,6 +75,15 @@ void settings_put(struct cluster *c, const char *topic, const struct znode_confi
     settings_replace(c, topic, entries);
 }
 
+enum err settings_decode(const struct zk_result *r, struct arena *a, struct znode_config *out)
+{
+    *out = (struct znode_config){NULL, 0};
+    if (r->err != ERR_OK) {
+        return r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
+    }
+    return znode_config_decode(r->data, a, out);
+}
+
 // Changes that were announced meanwhile, a deletion or a later question make an answer old.
 static void asked_read(struct cluster *c, void *arg, int32_t asked, const struct zk_result *r)
 {
@@ -86,11 +95,8 @@ static void asked_read(struct cluster *c, void *arg, int32_t asked, const struct
     }
     struct arena a;
     arena_init(&a, SETTINGS_ARENA_LIMIT);
-    struct znode_config config = {NULL, 0};
-    enum err err = r->err == ERR_NOT_FOUND ? ERR_OK : r->err;
-    if (r->err == ERR_OK) {
-        err = znode_config_decode(r->data, &a, &config);
-    }
+    struct znode_config config;
+    enum err err = settings_decode(r, &a, &config);
     if (err == ERR_OK && config.entries_count > 0) {
         config_changes_topic(c, topic, &config);
     } else if (err == ERR_OK) {
