@@ -78,32 +78,42 @@ static void check_made_anew(const struct birth *b, struct env *image, enum power
     assert_int_equal(log_create(image->dir, ENV_TOPIC, 0, &b->id, &image->config, &image->log), ERR_OK);
 }
 
-static void check_image(struct birth *b, enum power_luck luck)
-{
-    struct env image = {.config = b->env.config};
+// What a crash leaves at this moment.
+struct image {
+    struct env env; // not opened
     char path[TEST_PATH_MAX_BYTES];
     char data[TEST_PATH_MAX_BYTES];
-    test_path(path, b->images, "image");
-    test_path(data, path, "data");
-    power_image(&b->power, luck, &b->chance, path);
-    test_os_init(&image.os);
-    image.os.os.fsync = env_fsync;
-    image.path = data;
-    arena_init(&image.scratch, 16 << 20);
-    check_metadata(b, &image);
-    enum err err = env_try_open(&image);
+};
+
+static void image_make(struct birth *b, enum power_luck luck, struct image *i)
+{
+    i->env = (struct env){.config = b->env.config, .path = i->data};
+    test_path(i->path, b->images, "image");
+    test_path(i->data, i->path, "data");
+    power_image(&b->power, luck, &b->chance, i->path);
+    test_os_init(&i->env.os);
+    i->env.os.os.fsync = env_fsync;
+}
+
+static void check_image(struct birth *b, enum power_luck luck)
+{
+    struct image image;
+    image_make(b, luck, &image);
+    arena_init(&image.env.scratch, 16 << 20);
+    check_metadata(b, &image.env);
+    enum err err = env_try_open(&image.env);
     if (err == ERR_NOT_FOUND) {
-        check_made_anew(b, &image, luck);
+        check_made_anew(b, &image.env, luck);
     } else {
         assert_int_equal(err, ERR_OK);
-        check_opened(b, &image, luck);
+        check_opened(b, &image.env, luck);
     }
-    assert_int_equal(env_append(&image), ERR_OK);
-    env_close(&image);
-    check_metadata(b, &image);
-    assert_true(env_has(&image, "partition.metadata"));
-    arena_release(&image.scratch);
-    test_dir_delete(path);
+    assert_int_equal(env_append(&image.env), ERR_OK);
+    env_close(&image.env);
+    check_metadata(b, &image.env);
+    assert_true(env_has(&image.env, "partition.metadata"));
+    arena_release(&image.env.scratch);
+    test_dir_delete(image.path);
     b->checked++;
 }
 
@@ -181,22 +191,15 @@ static void birth_kill(struct birth *b)
 // What is promised from now on outlives a power failure, also where the process before has made the names.
 static void check_promise(struct birth *b)
 {
-    struct env image = {.config = b->env.config};
-    char path[TEST_PATH_MAX_BYTES];
-    char data[TEST_PATH_MAX_BYTES];
+    struct image image;
     assert_int_equal(env_append(&b->env), ERR_OK);
     assert_int_equal(log_flush(b->env.log), ERR_OK);
-    test_path(path, b->images, "image");
-    test_path(data, path, "data");
-    power_image(&b->power, POWER_NOTHING, &b->chance, path);
-    test_os_init(&image.os);
-    image.os.os.fsync = env_fsync;
-    image.path = data;
-    env_open(&image);
-    assert_int_equal(log_end_offset(image.log), log_end_offset(b->env.log));
-    assert_true(uuid_equal(log_topic_id(image.log), &b->id));
-    env_close(&image);
-    test_dir_delete(path);
+    image_make(b, POWER_NOTHING, &image);
+    env_open(&image.env);
+    assert_int_equal(log_end_offset(image.env.log), log_end_offset(b->env.log));
+    assert_true(uuid_equal(log_topic_id(image.env.log), &b->id));
+    env_close(&image.env);
+    test_dir_delete(image.path);
 }
 
 static void test_power_fails_after_a_kill(void **state)

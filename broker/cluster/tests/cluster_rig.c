@@ -250,6 +250,20 @@ struct cluster_job *delete_job_new(const char *name)
     return j;
 }
 
+struct cluster_job *configs_job_new(enum cluster_job_type type, int8_t resource, const char *name)
+{
+    struct cluster_job *j;
+    assert_int_equal(cluster_job_new(type, &j), ERR_OK);
+    j->incremental = true;
+    j->resources = arena_array(&j->arena, 1, sizeof *j->resources);
+    assert_non_null(j->resources);
+    j->resources_count = 1;
+    j->resources[0].type = resource;
+    j->resources[0].name = name;
+    j->resources[0].name_len = strlen(name);
+    return j;
+}
+
 struct uuid cluster_rig_create(struct cluster_rig *r, const char *name, int32_t partitions)
 {
     struct cluster_job *j = create_job_new(name);

@@ -49,6 +49,8 @@ void cluster_rig_wait(struct cluster_rig *r, struct cluster_job *j); // submitte
 // A job with one creation to be filled in; counts are 1 and 1.
 struct cluster_job *create_job_new(const char *name);
 struct cluster_job *delete_job_new(const char *name);
+// Of configs, with one resource; name must live as long as the job.
+struct cluster_job *configs_job_new(enum cluster_job_type type, int8_t resource, const char *name);
 // Creates and insists that it works.
 struct uuid cluster_rig_create(struct cluster_rig *r, const char *name, int32_t partitions);
 

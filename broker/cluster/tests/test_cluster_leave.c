@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Leaving the cluster: alone at once, and with a control thread that is busy for longer than anybody waits.
-#include <semaphore.h>
-
 #include "base/tests/cmocka_all.h"
 #include "broker/cluster/cluster_internal.h"
 #include "broker/cluster/tests/cluster_rig.h"
+#include "broker/net/tests/loop_blocker.h"
 
 #define PATIENCE_MS (24 * 3600 * 1000) // longer than any test
 
@@ -33,28 +32,14 @@ static void test_any_rest(void **state)
     cluster_rig_release(&r);
 }
 
-// Keeps the control thread from everything else.
-struct blocker {
-    struct mailbox_item item; // first
-    sem_t go_on;
-};
-
-static void blocker_run(struct mailbox_item *item)
-{
-    struct blocker *b = (struct blocker *)item;
-    while (sem_wait(&b->go_on) != 0) {
-    }
-}
-
 static void leave_blocked(bool by_answers)
 {
     struct cluster_rig r;
-    struct blocker b = {.item.run = blocker_run};
+    struct loop_blocker b;
     cluster_rig_init(&r);
     r.options.controller_timeout_ms = 5;
     cluster_rig_start(&r);
-    sem_init(&b.go_on, 0, 0);
-    loop_post(cluster_loop(r.cluster), &b.item);
+    loop_block(&b, cluster_loop(r.cluster));
     if (by_answers) { // comes back although nobody can answer
         cluster_ask_leave(r.cluster, 2, 5, PATIENCE_MS);
     } else {

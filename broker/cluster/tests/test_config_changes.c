@@ -9,20 +9,6 @@
 #include "protocol/protocol.h"
 #include "zk/zk.h"
 
-static struct cluster_job *configs_job_new(enum cluster_job_type type, int8_t resource, const char *name)
-{
-    struct cluster_job *j;
-    assert_int_equal(cluster_job_new(type, &j), ERR_OK);
-    j->incremental = true;
-    j->resources = arena_array(&j->arena, 1, sizeof *j->resources);
-    assert_non_null(j->resources);
-    j->resources_count = 1;
-    j->resources[0].type = resource;
-    j->resources[0].name = name;
-    j->resources[0].name_len = strlen(name);
-    return j;
-}
-
 static int16_t alter(struct cluster_rig *r, int8_t type, const char *name, struct config_change change, bool validate)
 {
     struct cluster_job *j = configs_job_new(CLUSTER_ALTER_CONFIGS, type, name);

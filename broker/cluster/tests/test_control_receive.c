@@ -168,19 +168,6 @@ static struct cluster_job *leader_job_new(const char *topic)
     return control_job_new(KEY_LEADER_AND_ISR, VERSION_LEADER_AND_ISR, &request);
 }
 
-static struct cluster_job *describe_job_new(const char *topic)
-{
-    struct cluster_job *j;
-    assert_int_equal(cluster_job_new(CLUSTER_DESCRIBE_CONFIGS, &j), ERR_OK);
-    j->resources = arena_array(&j->arena, 1, sizeof *j->resources);
-    assert_non_null(j->resources);
-    j->resources_count = 1;
-    j->resources[0].type = CONFIG_RESOURCE_TOPIC;
-    j->resources[0].name = topic;
-    j->resources[0].name_len = strlen(topic);
-    return j;
-}
-
 static void finish(struct cluster_rig *r, struct cluster_job *j)
 {
     cluster_rig_wait(r, j);
@@ -226,7 +213,7 @@ static void test_tree_is_silent(void **state)
         settings_look(&r, &seen, topics[i]);
         assert_false(seen.known);
     }
-    struct cluster_job *described = describe_job_new("elsewhere");
+    struct cluster_job *described = configs_job_new(CLUSTER_DESCRIBE_CONFIGS, CONFIG_RESOURCE_TOPIC, "elsewhere");
     struct cluster_job *led = leader_job_new("here");
     assert_int_equal(cluster_job_submit(r.cluster, described), ERR_OK);
     assert_int_equal(cluster_job_submit(r.cluster, led), ERR_OK);

@@ -3,9 +3,8 @@
 // Calls on a loop: waited for, given up while the loop is busy, and taken up again.
 #include "broker/net/errand.h"
 
-#include <semaphore.h>
-
 #include "base/tests/cmocka_all.h"
+#include "broker/net/tests/loop_blocker.h"
 
 static void count(void *ctx)
 {
@@ -28,30 +27,16 @@ static void test_is_waited_for(void **state)
     loop_free(l);
 }
 
-// Keeps the loop from everything else.
-struct blocker {
-    struct mailbox_item item; // first
-    sem_t go_on;
-};
-
-static void blocker_run(struct mailbox_item *item)
-{
-    struct blocker *b = (struct blocker *)item;
-    while (sem_wait(&b->go_on) != 0) {
-    }
-}
-
 static void test_has_a_limit(void **state)
 {
     (void)state;
     struct loop *l;
     struct errand e = {.under_way = false};
-    struct blocker b = {.item.run = blocker_run};
+    struct loop_blocker b;
     int calls = 0;
-    sem_init(&b.go_on, 0, 0);
     assert_int_equal(loop_new("test", os_real(), &l), ERR_OK);
     assert_int_equal(loop_start(l), ERR_OK);
-    loop_post(l, &b.item);
+    loop_block(&b, l);
     assert_int_equal(errand_do(&e, l, count, &calls, 1), ERR_TIMED_OUT);
     assert_int_equal(errand_do(&e, l, count, &calls, 0), ERR_TIMED_OUT);
     sem_post(&b.go_on);
