@@ -13,6 +13,11 @@ STRATEGIES = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartition
               "sticky": StickyPartitionAssignor}
 
 
+# Longer than any rebalance takes here. When the time of a poll is over between the answers to JoinGroup and SyncGroup,
+# kafka-python 3.0.12 takes itself for joined without having begun its heartbeats again, and its session ends.
+POLL_MS = 10000
+
+
 def main():
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
@@ -30,7 +35,7 @@ def main():
         metadata_max_age_ms=1000,
     )
     while not stopping:
-        batches = consumer.poll(timeout_ms=200)
+        batches = consumer.poll(timeout_ms=POLL_MS)
         generation = consumer.group_metadata().generation_id
         for messages in batches.values():
             for message in messages:
