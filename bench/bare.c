@@ -2,7 +2,9 @@
 //
 // The ceilings the broker is measured against: what the same bytes cost a program that does nothing but the least.
 //   bare receive <file>              reads frames, CRC-32C over each, writes it to <file>.0, answers; goes on in the
-//                                    next of 8 files every 64 MiB, so that it keeps as much as a broker's 4 logs
+//                                    next of 32 files every 32 MiB, which is removed first: so it keeps as much as a
+//                                    broker does of 4 logs until its retention has deleted what is too old, in segments
+//                                    of the same size
 //   bare send <file> <answer bytes>  answers each frame with so many bytes of the file, by sendfile
 // One thread, blocking sockets, one connection after another. Prints the port it listens on (loopback). The answers
 // have the form of Produce v9 and of Fetch v11 for one partition of a topic without a name, so that the load takes
@@ -24,8 +26,8 @@
 #include "base/crc32c.h"
 
 #define FRAME_MAX   (64 * 1024 * 1024)
-#define SEGMENT_MAX (64 * 1024 * 1024)
-#define SEGMENTS    8
+#define SEGMENT_MAX (32 * 1024 * 1024)
+#define SEGMENTS    32
 
 static void fail(const char *what)
 {

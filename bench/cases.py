@@ -30,19 +30,18 @@ def load_of(name, title, per, command, options, partitions=1, ceiling=None, is_b
     return Load(name, title, per, command, options, partitions, ceiling, is_brief, topic_config, rounds)
 
 
-# On loopback it is chance whether the sender or the receiver is charged with what TCP does to receive, which is most of
-# what a fetch costs: more rounds than for others.
-FETCH_ROUNDS = 11
+# Of what is held against a bare program closely, and is mostly the kernel's work, which varies from round to round.
+MORE_ROUNDS = 11
 # Closed loops: each connection keeps `in_flight` requests under way, for a fixed time.
 LOADS = [
     load_of("produce-1k", "produce 1 KB records, 1 MB requests, acks=all", "GiB", "produce",
-            {"partitions": 4, "in_flight": 4, "bytes": 1000, "records": 1000}, 4, "receive", True),
+            {"partitions": 4, "in_flight": 4, "bytes": 1000, "records": 1000}, 4, "receive", True, rounds=MORE_ROUNDS),
     load_of("produce-100b", "produce 100 B records, 100 KB requests, acks=all", "GiB", "produce",
             {"partitions": 4, "in_flight": 4, "bytes": 100, "records": 1000}, 4, "receive", True),
     load_of("one-record", "one 100 B record per request, 64 in flight", "request", "produce",
             {"in_flight": 64}, 1, "receive", True),
     load_of("fetch", "fetch from the page cache, 1 consumer, 1 MiB answers", "GiB", "fetch",
-            {"in_flight": 4, "bytes": MIB}, 1, "send", True, rounds=FETCH_ROUNDS),
+            {"in_flight": 4, "bytes": MIB}, 1, "send", True, rounds=MORE_ROUNDS),
     load_of("one-record-alone", "one 100 B record per request, one at a time", "request", "produce",
             {"in_flight": 1}, 1, "receive"),
     load_of("produce-1k-small", "produce 1 KB records, 16 KB requests, acks=all", "GiB", "produce",
@@ -64,10 +63,13 @@ LOADS = [
     load_of("flush-64", "flush.messages=1, 64 producers", "request", "produce",
             {"connections": 64}, topic_config="flush.messages:1"),
 ]
+JAVA_REPLICATED = 15000  # records of 1 KB of a round, which are four seconds of Kafka's CPU
 PACKED = 100
 PACK_TRIES = 10
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 LATENCY_RATES = (1000, 10000, 50000)
+LATENCY_WARM_S = 0.3  # of each round, not counted
+LATENCY_WARM_UPS = 1
 
 
 # ---- loads ---------------------------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def run_latency(bench, rates=LATENCY_RATES, consumers=1):
         measured = rounds.alternate(
             bench.clock, pair, lambda server, n=name, r=rate: clients.load(
                 "latency", server.port, topic=n, rate=min(r, 1000), records=max(1, r // 1000), consumers=consumers,
-                warm=0.3, seconds=bench.round_s * 2), "record")
+                warm=LATENCY_WARM_S, seconds=bench.round_s * 2), "record", warm_ups=LATENCY_WARM_UPS)
         topics.delete(pair, name)
         yield rounds.row(name, "end to end at %s records/s, %s" % (
             format(rate, ","), "1 consumer" if consumers == 1 else "%d consumers" % consumers), "record", measured,
@@ -240,7 +242,7 @@ def run_groups(bench):
             member.close()
         return {"requests": 1, "seconds": seconds}
 
-    measured = rounds.alternate(bench.clock, pair, join, "request")
+    measured = rounds.alternate(bench.clock, pair, join, "request", warm_ups=1)
     yield rounds.row("join-100", "a group of 100 joins, all at once", "request", measured)
     for server in pair:
         groups.await_commits(server, "bench")
@@ -258,7 +260,8 @@ def run_pollers(bench):
         topics.create(server, "silent")
     measured = rounds.alternate(
         bench.clock, pair, lambda server: clients.load("fetch", server.port, topic="silent", connections=500, offset=-1,
-                                                       bytes=MIB, wait_ms=500, seconds=bench.round_s), "request")
+                                                       bytes=MIB, wait_ms=500, seconds=bench.round_s), "request",
+        warm_ups=0)
     topics.delete(pair, "silent")
     yield rounds.row("pollers-500", "500 consumers that wait for nothing, half a second each", "request", measured)
 
@@ -280,7 +283,7 @@ def run_replicated(bench):
             yield rounds.row(name, "three brokers, RF 3, acks=all: librdkafka produces %d B records" % record_bytes,
                              "GiB", measured)
         measured = rounds.alternate(bench.clock, servers, lambda server: bench.java.produce(
-            server.bootstrap, "replicated", 30000, 1000), "GiB", warm_ups=0)
+            server.bootstrap, "replicated", JAVA_REPLICATED, 1000), "GiB", warm_ups=0)
         for server in servers:
             check_replicated(server, "replicated")
         yield rounds.row("rf3-java", "three brokers, RF 3, acks=all: ProducerPerformance, 1 KB records", "GiB",
