@@ -24,6 +24,7 @@ struct conn {
     size_t sent_bytes;   // of the request after the last one sent in full
     int64_t *sent_ns;    // closed loop: when request i was begun, at i % in_flight
     bool wants_writable; // as epoll knows it
+    int wake_bytes;      // as the socket knows them
     bool fenced;         // the ApiVersions at the end of unanswered requests has been sent
     size_t answer_left;  // bytes of the current answer that are still to come
     size_t head_len;     // of the current answer, with its size field
@@ -170,6 +171,18 @@ static void conn_feed(struct driver *d, struct conn *c, const uint8_t *data, siz
     }
 }
 
+// The kernel wakes the client up when so much has come that it is worth it. On a network that costs the client's
+// machine; on the loopback it is done in the broker's name, segment by segment.
+static void conn_set_wake(struct conn *c, int most)
+{
+    size_t left = c->head_len >= 4 ? c->answer_left : 1;
+    int bytes = left < (size_t)most ? (int)left : most;
+    if (bytes != c->wake_bytes && setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) != 0) {
+        bench_fail("SO_RCVLOWAT");
+    }
+    c->wake_bytes = bytes;
+}
+
 static void conn_receive(struct driver *d, struct conn *c)
 {
     ssize_t n = recv(c->fd, d->scratch, sizeof d->scratch, 0);
@@ -184,6 +197,9 @@ static void conn_receive(struct driver *d, struct conn *c)
     // any broker: it sleeps after each segment, and the broker is measured at waking it up.
     d->seen ^= crc32c(d->scratch, (size_t)n);
     conn_feed(d, c, d->scratch, (size_t)n);
+    if (d->plan->wake_bytes > 0) {
+        conn_set_wake(c, d->plan->wake_bytes);
+    }
 }
 
 // Open loop: gives out what is due and sets the timer for the next.

@@ -17,6 +17,7 @@ struct drive_plan {
     int64_t requests;            // in all
     double seconds;              // no further request is begun after so long; 0: no limit
     double rate;                 // requests per second in all; 0: closed loop
+    int wake_bytes;              // how much of an answer wakes the client, less at its end; 0: whatever has come
     bool unanswered;             // acks=0: one ApiVersions at the end tells that the broker has read everything
     enum frame_kind kind;        // of the frames
     const struct writer *frames; // request i of connection c is frames[(i * connections + c) % n_frames]

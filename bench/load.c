@@ -4,7 +4,7 @@
 // Fetch go against `bare`. What is measured is printed as one JSON object; an answer with an error ends the program.
 //
 //   load produce  port= topic= [partitions= bytes= records= acks= like=] [DRIVE]
-//   load fetch    port= topic= [bytes= offset= spread= wait_ms=] [DRIVE]
+//   load fetch    port= topic= [bytes= offset= spread= wait_ms= wake=] [DRIVE]
 //   load commit   port= topic= [groups=] [DRIVE]
 //   load hello    port= [DRIVE]                         ApiVersions
 //   load latency  port= topic= rate= [seconds= warm= bytes= records= acks= consumers=]
@@ -17,9 +17,10 @@
 //
 // produce: `records` records of `bytes` each per request, the partitions in turn; with like=TOPIC the first batch of
 // that topic's partition 0 instead, whatever its codec. fetch: partition 0, always from the same offset (-1: its end),
-// or from each of the offsets below `spread`, one far from the other; answers of `bytes`. commit: for each of `groups`
-// groups in turn. Closed loop with `in_flight` requests per connection, or with rate= an open loop of so many requests
-// per second (drive.h). latency: from the producer's due time to the consumers (latency.h).
+// or from each of the offsets below `spread`, one far from the other; answers of `bytes`, woken up by each `wake` bytes
+// of them. commit: for each of `groups` groups in turn. Closed loop with `in_flight` requests per connection, or with
+// rate= an open loop of so many requests per second (drive.h). latency: from the producer's due time to the consumers
+// (latency.h).
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -43,7 +44,8 @@
 struct options {
     const char *topic, *like;
     char *config;
-    int port, partitions, replicas, connections, in_flight, bytes, records, acks, wait_ms, consumers, spread, groups;
+    int port, partitions, replicas, connections, in_flight, bytes, records, acks, wait_ms, consumers, spread, groups,
+        wake;
     int64_t requests, offset;
     double seconds, rate, warm;
 };
@@ -58,6 +60,7 @@ static bool option_take(struct options *o, const char *name, char *value)
         {"bytes", &o->bytes},       {"in_flight", &o->in_flight},   {"records", &o->records},
         {"acks", &o->acks},         {"wait_ms", &o->wait_ms},       {"consumers", &o->consumers},
         {"replicas", &o->replicas}, {"spread", &o->spread},         {"groups", &o->groups},
+        {"wake", &o->wake},
     };
     const struct {
         const char *name;
@@ -136,6 +139,7 @@ static void drive_and_print(const struct options *o, enum frame_kind kind, int32
                               .seconds = o->seconds,
                               .rate = o->rate,
                               .unanswered = kind == FRAME_PRODUCE && o->acks == 0,
+                              .wake_bytes = o->wake,
                               .kind = kind,
                               .frames = frames,
                               .n_frames = n_frames};

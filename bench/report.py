@@ -66,6 +66,8 @@ FIGURES = [
     Figure("fetch from the page cache: broker CPU, of Kafka's", "fetch", of_kafka, 0.35, "%.2f"),
     Figure("... of bare sendfile's", "fetch", of_bare, 1.3, "%.2f"),
     Figure("bare sendfile's, of Kafka's", "fetch", bare_of_kafka, None, "%.2f"),
+    Figure("fetch by a client that every segment wakes, of Kafka's", "fetch-eager", of_kafka, None, "%.2f"),
+    Figure("... of bare sendfile's", "fetch-eager", of_bare, None, "%.2f"),
     Figure("end-to-end p99 at 10,000 records/s, of Kafka's", "latency-10000-1", p99_of_kafka, 0.5, "%.2f"),
     Figure("RF 3, acks=all, 1 KB: CPU of all three brokers, of Kafka's", "rf3-1k", of_kafka, 0.3, "%.2f"),
     Figure("resident memory, idle, MiB", "idle", fields("rss_empty_mib"), 6, "%.1f"),

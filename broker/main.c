@@ -3,10 +3,11 @@
 // The command line: reads the configuration, runs one broker until a signal ends it. Exit codes: 0 after a clean stop,
 // 1 when it did not start, did not close its logs cleanly, or was told twice to stop, 2 for a wrong command line.
 // With --health-check no broker is run but one that runs is asked: 0 when it serves, 1 when not.
+#include "base/heaps.h"
 #include "base/logging.h"
 #include "broker/broker.h"
 #include "broker/health.h"
-#include <malloc.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,7 +21,7 @@ enum {
     EXIT_USAGE = 2,
     SAME_SIGNAL_S = 1,
     START_PATIENCE_S = 3, // for the end of a start that is told to stop
-    HEAP_KEPT_BYTES = 4 * 1024 * 1024,
+    HEAPS_LOOK_S = 10,
 };
 
 #define START_OVER_SIGNAL SIGUSR1
@@ -198,10 +199,16 @@ static void *signal_await_again(void *arg)
     _exit(EXIT_FAILURE);
 }
 
-// number: the signal that has come already, or 0.
+// number: the signal that has come already, or 0. This thread has nothing else to do: it looks after the heaps.
 static void signal_await(sigset_t *stop, int number)
 {
-    while (number == 0 && sigwait(stop, &number) != 0) {
+    const struct timespec look = {.tv_sec = HEAPS_LOOK_S};
+    struct heaps heaps = {0};
+    while (number <= 0) {
+        number = sigtimedwait(stop, NULL, &look);
+        if (number < 0 && errno == EAGAIN) {
+            heaps_give_back(&heaps);
+        }
     }
     log_info("main", "stopping: %s", strsignal(number));
     pthread_t again;
@@ -295,23 +302,12 @@ static int start_guard_end(struct start_guard *g)
     return atomic_load(&g->told);
 }
 
-// Frames and answers of a megabyte come and go: their memory stays with the heap that it came from, up to so many bytes
-// each, instead of being taken from the system anew, a fault per page. Told once: the C library then no longer moves
-// these limits by what it sees freed.
-static void heaps_keep(void)
-{
-#ifdef __GLIBC__
-    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
-    (void)mallopt(M_MMAP_THRESHOLD, HEAP_KEPT_BYTES);
-#endif
-}
-
 static int run(struct broker_config *config)
 {
     sigset_t stop;
     struct broker *b;
     struct start_guard guard;
-    heaps_keep();
+    heaps_setup();
     signals_block(&stop);
     descriptors_raise();
     warnings_print(config, 0);
