@@ -191,8 +191,8 @@ def binary():
     return os.path.abspath(os.environ.get("OTTLA") or ROOT / "build" / "ottla")
 
 
-def results_file(suite):
-    """Where a suite of `make compat` leaves its results; its folder is there."""
+def results_file(suite, broker):
+    """Where a suite of `make compat` leaves what this broker, "ottla" or "kafka", did in it; its folder is there."""
     folder = ROOT / "build" / "compat" / suite
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / "results.json"
+    return folder / ("results.json" if broker == "ottla" else "results-%s.json" % broker)

@@ -45,6 +45,10 @@ def _string(text):
     return struct.pack(">h", len(raw)) + raw
 
 
+def _configs(configs):
+    return struct.pack(">i", len(configs)) + b"".join(_string(key) + _string(given) for key, given in configs.items())
+
+
 def ask(bootstrap, api_key, version, body, timeout_s=10):
     """One request on a connection of its own; returns the answer's body."""
     with socket.create_connection(split_address(bootstrap), timeout_s) as sock:
@@ -106,10 +110,11 @@ def partitions(bootstrap, timeout_s=10):
     return sorted(row for rows in answer.array(topic) for row in rows)
 
 
-def create_topic(bootstrap, topic, partitions, timeout_s=30):
+def create_topic(bootstrap, topic, partitions, timeout_s=30, configs=None):
     """CreateTopics v1 with one replica; returns Kafka's error code for the topic."""
     body = (struct.pack(">i", 1) + _string(topic)
-            + struct.pack(">ihii", partitions, 1, 0, 0)       # no assignment, no configs
+            + struct.pack(">ihi", partitions, 1, 0)           # no assignment
+            + _configs(configs or {})
             + struct.pack(">i?", timeout_s * 1000, False))    # not only to validate
     answer = ask(bootstrap, API_CREATE_TOPICS, 1, body, timeout_s + 10)
     count, name_size = struct.unpack(">ih", answer[:6])
@@ -141,9 +146,7 @@ def alter_topic_configs(bootstrap, topic, configs, timeout_s=10):
 
 
 def _alter_configs(bootstrap, kind, name, configs, timeout_s):
-    pairs = b"".join(_string(key) + _string(given) for key, given in configs.items())
-    body = (struct.pack(">ib", 1, kind) + _string(name) + struct.pack(">i", len(configs)) + pairs
-            + struct.pack(">?", False))
+    body = struct.pack(">ib", 1, kind) + _string(name) + _configs(configs) + struct.pack(">?", False)
     answer = Reader(ask(bootstrap, API_ALTER_CONFIGS, 0, body, timeout_s))
     _, _, error = answer.take("i"), answer.take("i"), answer.take("h")
     return error

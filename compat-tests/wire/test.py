@@ -164,7 +164,7 @@ def read_recording():
 def write_results(states):
     """states: {(api, version): Counter of same, listed, differ}"""
     rows = [{"api": api, "version": version, **counts} for (api, version), counts in sorted(states.items())]
-    installed.results_file("wire").write_text(json.dumps(rows, indent=1) + "\n")
+    installed.results_file("wire", os.environ["COMPAT_BROKER"]).write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def outcome_differences(kafka, here):
