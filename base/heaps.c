@@ -1,56 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is resident without being of a file, less what is in use, is what the heaps hold (stacks of threads are small).
-// The C library's own count of free bytes goes on counting what has been given back.
+// The C library's own count of free bytes goes on counting what has been given back. What is in use without having been
+// touched makes the answer too small, never too large.
 #include "base/heaps.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 33)
-#define HEAPS_OF_GLIBC 1
-#endif
-#endif
+#define LONGEST_US 1000000 // that counts
 
 #ifdef HEAPS_OF_GLIBC
-// -1 when /proc does not tell.
-static int64_t idle_bytes(void)
+
+// 0 also when /proc does not tell.
+static int64_t idle_now(void)
 {
-    long long size, resident, of_files;
+    long long size, resident, of_files; // pages
     FILE *statm = fopen("/proc/self/statm", "re");
     if (statm == NULL) {
-        return -1;
+        return 0;
     }
-    int found = fscanf(statm, "%lld %lld %lld", &size, &resident, &of_files);
+    bool found = fscanf(statm, "%lld %lld %lld", &size, &resident, &of_files) == 3;
     fclose(statm);
-    struct mallinfo2 info = mallinfo2();
-    int64_t anonymous = (int64_t)(resident - of_files) * sysconf(_SC_PAGESIZE);
-    return found == 3 ? anonymous - (int64_t)(info.uordblks + info.hblkhd) : -1;
+    if (!found) {
+        return 0;
+    }
+    struct mallinfo2 info = mallinfo2(); // blocks that are mappings of their own are not among uordblks
+    int64_t idle = (int64_t)(resident - of_files) * sysconf(_SC_PAGESIZE) - (int64_t)(info.uordblks + info.hblkhd);
+    return idle > 0 ? idle : 0;
 }
-#endif
+
+static void give_back(void)
+{
+    (void)malloc_trim(0);
+}
 
 void heaps_setup(void)
 {
-#ifdef HEAPS_OF_GLIBC
     // Told once: the C library then no longer moves these limits by what it sees freed.
     (void)mallopt(M_TRIM_THRESHOLD, HEAPS_KEPT_BYTES);
     (void)mallopt(M_MMAP_THRESHOLD, HEAPS_KEPT_BYTES);
-#endif
 }
 
-bool heaps_give_back(struct heaps *h)
-{
-#ifdef HEAPS_OF_GLIBC
-    if (idle_bytes() > h->idle_bytes + HEAPS_IDLE_MAX_BYTES) {
-        (void)malloc_trim(0);
-        int64_t left = idle_bytes();
-        h->idle_bytes = left > 0 ? left : 0;
-        return true;
-    }
 #else
-    (void)h;
+
+static int64_t idle_now(void)
+{
+    return 0;
+}
+
+static void give_back(void)
+{
+}
+
+void heaps_setup(void)
+{
+}
+
 #endif
-    return false;
+
+void heaps_init(struct heaps *h, const struct os *os)
+{
+    *h = (struct heaps){.os = os, .look_ms = HEAPS_LOOK_MS};
+}
+
+bool heaps_note(struct heaps *h, int64_t idle_bytes)
+{
+    int64_t lasting = idle_bytes < h->idle_bytes ? idle_bytes : h->idle_bytes;
+    h->idle_bytes = idle_bytes;
+    if (h->stuck_bytes > idle_bytes) {
+        h->stuck_bytes = idle_bytes;
+    }
+    return lasting > h->stuck_bytes + HEAPS_IDLE_MAX_BYTES;
+}
+
+void heaps_given(struct heaps *h, int64_t idle_bytes)
+{
+    h->idle_bytes = idle_bytes;
+    h->stuck_bytes = idle_bytes;
+}
+
+static int64_t rest_ms(int64_t took_us)
+{
+    int64_t us = took_us < LONGEST_US ? took_us : LONGEST_US;
+    int64_t ms = us * us / 1000 * HEAPS_REST_MS / 1000;
+    return ms > HEAPS_LOOK_MS ? ms : HEAPS_LOOK_MS;
+}
+
+bool heaps_look(struct heaps *h)
+{
+    int64_t began_us = os_mono_us(h->os);
+    bool worth_it = heaps_note(h, idle_now());
+    if (worth_it) {
+        give_back();
+        heaps_given(h, idle_now());
+    }
+    h->look_ms = rest_ms(os_mono_us(h->os) - began_us);
+    return worth_it;
 }

@@ -7,24 +7,43 @@
 #ifndef OTTLA_BASE_HEAPS_H
 #define OTTLA_BASE_HEAPS_H
 
-#include "base/err.h"
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/os.h"
+
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 33)
+#define HEAPS_OF_GLIBC 1
+#endif
+#endif
+
 enum {
     HEAPS_KEPT_BYTES = 4 * 1024 * 1024,     // of each heap, at its end
-    HEAPS_IDLE_MAX_BYTES = 8 * 1024 * 1024, // of all heaps, resident and not in use, that are not worth a look
+    HEAPS_IDLE_MAX_BYTES = 8 * 1024 * 1024, // of all heaps, resident and not in use, that are let be
+    HEAPS_LOOK_MS = 5000,
+    HEAPS_REST_MS = 100, // after a look of 1 ms; of 10 ms: 10 s; of 100 ms: 17 minutes; of 1 s or more: 28 hours
 };
 
 struct heaps {
-    int64_t idle_bytes; // what could not be given back the last time
+    const struct os *os;
+    int64_t look_ms;     // until the next look
+    int64_t idle_bytes;  // as the last look found them
+    int64_t stuck_bytes; // of these, what lies between blocks in use and cannot be given back
 };
 
-// Before the first thread.
+// What the C library keeps by itself. Before the first thread.
 void heaps_setup(void);
-// [not a loop] Gives back whole free pages when so many are resident that it is worth it: HEAPS_IDLE_MAX_BYTES more
-// than were left the last time. Takes the lock of one heap after the other, for milliseconds with a hundred megabytes.
-// Returns whether it did.
-bool heaps_give_back(struct heaps *h);
+void heaps_init(struct heaps *h, const struct os *os);
+// [not a loop] Gives back whole free pages when it is worth it; returns whether it did. To be called every look_ms.
+// Takes the lock of one heap after the other, in which the threads of that heap wait, for as long as its lists of free
+// blocks are: microseconds as a rule, but up to a second with a million free blocks scattered between others. Nothing
+// tells beforehand, so a rest follows that grows with the square of what a look took (HEAPS_REST_MS).
+bool heaps_look(struct heaps *h);
+// The part of a look that decides: notes what is idle and says whether it is worth it. What counts has been idle at two
+// looks in a row, so that what a load frees and takes again is let be, and is HEAPS_IDLE_MAX_BYTES more than what is
+// stuck. heaps_given: so much is idle after the pages were given back.
+bool heaps_note(struct heaps *h, int64_t idle_bytes);
+void heaps_given(struct heaps *h, int64_t idle_bytes);
 
 #endif

@@ -21,7 +21,6 @@ enum {
     EXIT_USAGE = 2,
     SAME_SIGNAL_S = 1,
     START_PATIENCE_S = 3, // for the end of a start that is told to stop
-    HEAPS_LOOK_S = 10,
 };
 
 #define START_OVER_SIGNAL SIGUSR1
@@ -202,12 +201,13 @@ static void *signal_await_again(void *arg)
 // number: the signal that has come already, or 0. This thread has nothing else to do: it looks after the heaps.
 static void signal_await(sigset_t *stop, int number)
 {
-    const struct timespec look = {.tv_sec = HEAPS_LOOK_S};
-    struct heaps heaps = {0};
+    struct heaps heaps;
+    heaps_init(&heaps, os_real());
     while (number <= 0) {
+        const struct timespec look = {.tv_sec = heaps.look_ms / 1000, .tv_nsec = heaps.look_ms % 1000 * 1000000};
         number = sigtimedwait(stop, NULL, &look);
         if (number < 0 && errno == EAGAIN) {
-            heaps_give_back(&heaps);
+            heaps_look(&heaps);
         }
     }
     log_info("main", "stopping: %s", strsignal(number));
