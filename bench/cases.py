@@ -56,7 +56,7 @@ LOADS = [
             {"connections": 500, "partitions": 4}, 4),
     load_of("partitions-1000", "one 100 B record per request, 1,000 partitions in turn", "request", "produce",
             {"in_flight": 64, "partitions": 1000}, 1000),
-    load_of("fetch-eager", "the same to a client that every segment wakes", "GiB", "fetch",
+    load_of("fetch-eager", "fetch from the page cache, 1 consumer that every segment wakes", "GiB", "fetch",
             {"in_flight": 4, "bytes": MIB}, 1, "send", rounds=MORE_ROUNDS),
     load_of("fetch-8", "fetch from the page cache, 8 consumers of one topic, 1 MiB answers", "GiB", "fetch",
             {"connections": 8, "in_flight": 1, "bytes": MIB, "wake": WAKE_BYTES}),
