@@ -29,7 +29,7 @@ struct heaps {
     const struct os *os;
     int64_t look_ms;     // until the next look
     int64_t idle_bytes;  // as the last look found them
-    int64_t stuck_bytes; // of these, what lies between blocks in use and cannot be given back
+    int64_t stuck_bytes; // of these, what cannot be given back: between blocks in use, at the ends of heaps
 };
 
 // What the C library keeps by itself. Before the first thread.

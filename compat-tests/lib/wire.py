@@ -111,7 +111,7 @@ def partitions(bootstrap, timeout_s=10):
 
 
 def create_topic(bootstrap, topic, partitions, timeout_s=30, configs=None):
-    """CreateTopics v1 with one replica; returns Kafka's error code for the topic."""
+    """CreateTopics v1 with one replica and these configs {name: value}; returns Kafka's error code for the topic."""
     body = (struct.pack(">i", 1) + _string(topic)
             + struct.pack(">ihi", partitions, 1, 0)           # no assignment
             + _configs(configs or {})
