@@ -12,10 +12,11 @@
 
 #include "base/tests/cmocka_all.h"
 
-#define MIB         (1024 * 1024)
-#define TAKEN_BYTES (32 * MIB)
-#define PAGES_BYTES 8192 // a block that has a whole page within
-#define CRUMB_BYTES 1008 // one that has none
+#define MIB          (1024 * 1024)
+#define TAKEN_BYTES  (32 * MIB)
+#define MAPPED_BYTES ((size_t)2 * TAKEN_BYTES) // finds no room in a heap
+#define PAGES_BYTES  8192                      // a block that has a whole page within
+#define CRUMB_BYTES  1008                      // one that has none
 
 // ---- what decides ----
 
@@ -130,6 +131,23 @@ static void test_free_pages_go_back(void **state)
     free(blocks);
 }
 
+static void test_a_mapping_in_use_is_not_idle(void **state)
+{
+    (void)state;
+    if (!has_heaps_of_glibc()) {
+        skip();
+    }
+    struct heaps h;
+    heaps_init(&h, os_real());
+    volatile char *block = malloc(MAPPED_BYTES);
+    assert_non_null(block);
+    for (size_t i = 0; i < MAPPED_BYTES; i += 4096) {
+        block[i] = 1;
+    }
+    assert_false(look_twice(&h));
+    free((void *)block);
+}
+
 static void test_crumbs_are_stuck(void **state)
 {
     (void)state;
@@ -191,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_what_is_stuck_is_not_tried_again),
         cmocka_unit_test(test_what_was_stuck_is_forgotten_when_it_is_used_again),
         cmocka_unit_test(test_free_pages_go_back),
+        cmocka_unit_test(test_a_mapping_in_use_is_not_idle),
         cmocka_unit_test(test_crumbs_are_stuck),
         cmocka_unit_test(test_a_long_look_is_followed_by_a_long_rest),
     };
