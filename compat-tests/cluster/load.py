@@ -12,6 +12,7 @@ import pathlib
 import sys
 import threading
 import time
+import traceback
 
 import confluent_kafka as ck
 
@@ -33,6 +34,7 @@ WRITE_PAUSE_S = 0.01
 TIMEOUT_S = 60
 READ_TIMEOUT_S = 120
 MESSAGE_TIMEOUT_S = 120
+END_TIMEOUT_S = 60  # longer than any of a client's own timeouts: a step ends, and a consumer closes
 METADATA_REFRESH_MS = 250  # librdkafka asks once when a leader is gone, then only at this interval
 LOG_LEVEL_CRITICAL = 2
 LOG_LEVEL_DEBUG = 7
@@ -84,12 +86,22 @@ class Client:
         try:
             while not self.stopping.is_set():
                 self.step()
+            self.end()
         except Exception as problem:  # it is reported, whatever it is
             self.errors.append("%s ended: %r" % (type(self).__name__, problem))
 
+    def end(self):
+        """The last that its thread does."""
+
     def stop(self):
+        """A call into the client that never returns must not keep the test for ever."""
         self.stopping.set()
-        self.thread.join()
+        self.thread.join(END_TIMEOUT_S)
+        if self.thread.is_alive():
+            stack = traceback.format_stack(sys._current_frames()[self.thread.ident])
+            self.errors.append("%s: was told to end %d s ago and has not; it is here:\n%s"
+                               % (self.settings.get("client.id", type(self).__name__),
+                                  END_TIMEOUT_S, "".join(stack)))
 
 
 class Writer(Client):
@@ -180,9 +192,11 @@ class Reader(Client):
     def after_reading(self):
         pass
 
+    def end(self):
+        self.consumer.close()
+
     def finish(self):
         self.stop()
-        self.consumer.close()
 
 
 class Member(Reader):
