@@ -3,7 +3,8 @@
 # A broker in a container: the program, the libraries it is linked with, and a user who is not root.
 #
 #   docker build -t ottla .
-#   docker run -d -p 9092:9092 -e KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092 -v ottla:/var/lib/ottla ottla
+#   docker run -d -p 127.0.0.1:9092:9092 -e KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092 \
+#       -v ottla:/var/lib/ottla ottla
 #
 # It is configured by the variables KAFKA_* of the Apache Kafka image, or by a server.properties mounted in the place of
 # /etc/ottla/server.properties, or both. docker-compose.yml has three of them and a ZooKeeper.

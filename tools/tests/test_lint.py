@@ -148,14 +148,15 @@ class LintTest(unittest.TestCase):
             (self.root / folder).mkdir()
         (self.root / "docs" / "OPERATING.md").write_text(
             "| line | meaning |\n|---|---|\n| `[log]` WARN `... cut to ... bytes`, ERROR `lost: ...` | it was torn |\n"
-            "| `[zk]` WARN `why` | so |\n", encoding="utf-8")
+            "| `[zk]` WARN `why`, `... is gone: ...` | so |\n| `no line` | |\n", encoding="utf-8")
         (self.root / "log" / "a.c").write_text(
             'log_warn("log", "%s: cut to %" PRId64 " bytes", a, b);\nlog_error("log",\n "lost: %s", a);\n'
-            'log_info("log", "anything");\n// log_error("log", "nothing");\nlog_warn("zk", "%s: %s", a, b);\n'
+            'log_info("log", "anything");\n// log_error("log", "nothing");\nlog_warn("zk", "%s: %s", a, "why");\n'
             'log_error("log", "cut to %d bytes", b);\nlog_warn("net", "lost: %s", a);\n', encoding="utf-8")
         checker = lint.Lint(self.root)
         checker.check_operating(["log/a.c"])
         self.assertEqual(checker.problems, [
+            "docs/OPERATING.md:4: no source says: [zk] WARN is gone:",
             "log/a.c:7: docs/OPERATING.md does not explain: [log] ERROR cut to ... bytes",
             "log/a.c:8: docs/OPERATING.md does not explain: [net] WARN lost: ..."])
 
