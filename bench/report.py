@@ -71,7 +71,7 @@ FIGURES = [
     Figure("end-to-end p99 at 10,000 records/s, of Kafka's", "latency-10000-1", p99_of_kafka, 0.5, "%.2f"),
     Figure("RF 3, acks=all, 1 KB: CPU of all three brokers, of Kafka's", "rf3-1k", of_kafka, 0.3, "%.2f"),
     Figure("resident memory, idle, MiB", "idle", fields("rss_empty_mib"), 6, "%.1f"),
-    Figure("resident memory after each load, the highest, MiB", None, highest_rss, 40, "%.1f", max),
+    Figure("resident memory after each load of one broker, the highest, MiB", None, highest_rss, 40, "%.1f", max),
     Figure("start to first Metadata, empty, ms", "start-empty", fields("start_ms"), 10, "%.1f"),
     Figure("... with 2,000 partitions cleanly stopped, ms", "start-2000", fields("start_ms"), 200, "%.1f"),
     Figure("idle, 1,000 connections and 1,000 partitions, % of a core", "idle", fields("idle_percent"), 0.2, "%.2f"),
@@ -88,9 +88,15 @@ def figures_table(results):
         about = row_of(results, figure.case) if figure.case else results
         values = figure.values_of(about) if about else []
         if values:
-            lines.append("| %s | %s | %s |" % (figure.title, rounds.spread(values, figure.form),
-                                               held_against_aim(figure, values)))
+            lines.append("| %s | %s | %s |" % (figure.title, told(figure, values), held_against_aim(figure, values)))
     return "\n".join(lines) + "\n"
+
+
+def told(figure, values):
+    """What is held against the aim comes first."""
+    if figure.of is rounds.median:
+        return rounds.spread(values, figure.form)
+    return (figure.form + " (median of the cases " + figure.form + ")") % (figure.of(values), rounds.median(values))
 
 
 def held_against_aim(figure, values):
@@ -146,11 +152,18 @@ def starts_table(results):
             lines.append("| %s | %s | %s |" % (
                 row["title"], both(row, lambda r, target: rounds.figures(r, target, "start_ms"), "%.1f"),
                 both(row, lambda r, target: rounds.figures(r, target, "led_ms"), "%.0f")))
-        elif row["case"] == "idle":
-            lines.append("| %s | CPU, %% of a core: %s | RSS MiB: %s, before %s |" % (
-                row["title"], *(both(row, lambda r, target, n=name: rounds.figures(r, target, n), "%.2f")
-                                for name in ("idle_percent", "rss_mib", "rss_empty_mib"))))
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
+def idle_text(results):
+    row = row_of(results, "idle")
+    if not row:
+        return ""
+    return "Ottla / Kafka %s: %s %% of a core (looks of %.1f s), resident memory %s MiB, without them %s MiB.\n" % (
+        row["title"], both(row, lambda r, target: rounds.figures(r, target, "idle_percent"), "%.2f"),
+        rounds.median(rounds.figures(row, "ottla", "seconds")),
+        *(both(row, lambda r, target, n=name: rounds.figures(r, target, n), "%.1f")
+          for name in ("rss_mib", "rss_empty_mib")))
 
 
 def line_of(row):
@@ -173,7 +186,7 @@ def surroundings(results):
     parts = [", ".join(facts[name] for name in names)
              for names in (("when", "processor", "memory", "system"), ("ottla", "compiler"), ("kafka", "java"),
                            ("librdkafka",))]
-    return "%s; files on %s. %d rounds, %.0f minutes, load average %s before the run.\n" % (
+    return "%s; files on %s. %d rounds or more, %.0f minutes, load average %s before the run.\n" % (
         "; ".join(parts), facts["files"], results["rounds"], results["minutes"], facts["load"])
 
 
@@ -201,8 +214,8 @@ def missing(results):
 
 def text_of(results, drawn):
     parts = [surroundings(results), other_work(results), figures_table(results), starts_table(results),
-             cases_table(results), *("![%s](%s/%s)\n" % (title, PLOTS, name) for name, title in drawn),
-             *missing(results)]
+             idle_text(results), cases_table(results),
+             *("![%s](%s/%s)\n" % (title, PLOTS, name) for name, title in drawn), *missing(results)]
     return "\n".join(part for part in parts if part)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make cluster` starts: it says where it is, keeps three replicas, ends on Ctrl-C with all its
-processes, and comes back with its data."""
+"""What `make cluster` starts: it says where it is, keeps three replicas, goes on without a broker that was killed,
+ends on Ctrl-C with all its processes, and comes back with its data."""
 
 import argparse
 import os
@@ -32,7 +32,12 @@ class Tool:
                                       stdout=subprocess.PIPE, text=True)
         self.child.stdout.readline()
         self.bootstrap = self.child.stdout.readline().strip()
+        self.pids = [int(pid) for pid in self.child.stdout.readline().split(": ")[1].split(", ")]
         return self
+
+    def lose_one(self):
+        os.kill(self.pids[0], signal.SIGKILL)
+        expect("what is said of it", True, "has ended, 2 go on" in self.child.stdout.readline())
 
     def stop(self):
         self.child.send_signal(signal.SIGINT)
@@ -57,7 +62,8 @@ def processes_in(folder):
     return found
 
 
-def write(bootstrap):
+def write(tool):
+    bootstrap = tool.bootstrap
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(TOPIC, 1)])[TOPIC].result(ANSWER_S)
     partition = admin.list_topics(TOPIC, timeout=ANSWER_S).topics[TOPIC].partitions[0]
@@ -71,8 +77,10 @@ def write(bootstrap):
     expect("records that were refused", [], refused)
 
 
-def read(bootstrap):
-    consumer = ck.Consumer({"bootstrap.servers": bootstrap, "group.id": "g",
+def read(tool):
+    """From two brokers of three."""
+    tool.lose_one()
+    consumer = ck.Consumer({"bootstrap.servers": tool.bootstrap, "group.id": "g",
                             "auto.offset.reset": "earliest"})
     consumer.assign([ck.TopicPartition(TOPIC, 0, 0)])
     got = []
@@ -92,7 +100,7 @@ def main():
     folder = parser.parse_args().work_dir / "cluster"
     for use in (write, read):
         with Tool(folder) as tool:
-            use(tool.bootstrap)
+            use(tool)
             tool.stop()
         expect("processes that are left", [], processes_in(folder))
 
