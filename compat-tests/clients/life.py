@@ -63,19 +63,15 @@ class Life:
     def has_topic(self, topic, partitions):
         return wire.leaders(self.bootstrap, topic) == partitions
 
-    def await_leaders(self, topic, partitions):
-        await_true("topic %s has its leaders" % topic, lambda: self.has_topic(topic, partitions))
-
-    def create_without_client(self, topic, partitions, configs):
-        expect("error code of CreateTopics", 0, wire.create_topic(self.bootstrap, topic, partitions, configs=configs))
-
-    def make_topic(self, topic, partitions):
-        """By the client if it can, else without it."""
+    def make_topic(self, topic, partitions, **configs):
+        """By the client if it can, for it may remember for a while which topics there are; else without it."""
         try:
-            self.agent.tell("create-topic", topic=topic, partitions=partitions, replicas=1, configs={})
+            self.agent.need(*["topic-configs"] * len(configs))
+            self.agent.tell("create-topic", topic=topic, partitions=partitions, replicas=1, configs=configs)
         except Lacking:
-            self.create_without_client(topic, partitions, {})
-        self.await_leaders(topic, partitions)
+            expect("error code of CreateTopics", 0,
+                   wire.create_topic(self.bootstrap, topic, partitions, configs=configs))
+        await_true("topic %s has its leaders" % topic, lambda: self.has_topic(topic, partitions))
 
     def prepare(self):
         self.make_topic(self.topic, self.row.partitions)
@@ -115,8 +111,7 @@ class Life:
         self.agent.need("error-too-large")
         topic = self.topic + "-small"
         # From the beginning: a Kafka that is told later may still take the record.
-        self.create_without_client(topic, 1, {"max.message.bytes": str(SMALL_MESSAGE_BYTES)})
-        self.await_leaders(topic, 1)
+        self.make_topic(topic, 1, **{"max.message.bytes": str(SMALL_MESSAGE_BYTES)})
         record = self.row.make()._replace(partition=0, key=b"large", value=b"x" * 5000, headers=[])
         self.refuse(MESSAGE_TOO_LARGE, "produce", topic=topic, codec="none", idempotent=False, acks="1",
                     records=[agent.to_json(record)])

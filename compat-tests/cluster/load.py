@@ -9,7 +9,8 @@ through every fault. Each client has a thread of its own, which alone notes what
 A client that does not end is reported as a failure. One cause is known, seen in 3 of 20 runs beside other load:
 librdkafka 2.16.0 locks itself out when a broker has gone. Its main thread, in the answer to an OffsetForLeaderEpoch,
 waits for the client's lock and holds the partition's (rd_kafka_topic_leader_query0); the thread of the broker that has
-gone waits for the partition's in rd_kafka_toppar_forget_leader. Its native stacks tell (gdb, "thread apply all bt").
+gone waits for the partition's in rd_kafka_toppar_forget_leader. Its native stacks tell (gdb, "thread apply all bt");
+upstream it is librdkafka's issue 5476, open.
 """
 
 import os
