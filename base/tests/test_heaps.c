@@ -106,6 +106,14 @@ static bool has_heaps_of_glibc(void)
 #endif
 }
 
+static void real_init(struct heaps *h)
+{
+    if (!has_heaps_of_glibc()) {
+        skip();
+    }
+    heaps_init(h, os_real());
+}
+
 static bool look_twice(struct heaps *h)
 {
     assert_false(heaps_look(h));
@@ -115,11 +123,8 @@ static bool look_twice(struct heaps *h)
 static void test_free_pages_go_back(void **state)
 {
     (void)state;
-    if (!has_heaps_of_glibc()) {
-        skip();
-    }
     struct heaps h;
-    heaps_init(&h, os_real());
+    real_init(&h);
     size_t count = TAKEN_BYTES / PAGES_BYTES;
     char **blocks = blocks_take(PAGES_BYTES);
     assert_false(look_twice(&h)); // all is in use
@@ -134,11 +139,8 @@ static void test_free_pages_go_back(void **state)
 static void test_a_mapping_in_use_is_not_idle(void **state)
 {
     (void)state;
-    if (!has_heaps_of_glibc()) {
-        skip();
-    }
     struct heaps h;
-    heaps_init(&h, os_real());
+    real_init(&h);
     volatile char *block = malloc(MAPPED_BYTES);
     assert_non_null(block);
     for (size_t i = 0; i < MAPPED_BYTES; i += 4096) {
@@ -151,11 +153,8 @@ static void test_a_mapping_in_use_is_not_idle(void **state)
 static void test_crumbs_are_stuck(void **state)
 {
     (void)state;
-    if (!has_heaps_of_glibc()) {
-        skip();
-    }
     struct heaps h;
-    heaps_init(&h, os_real());
+    real_init(&h);
     size_t count = TAKEN_BYTES / CRUMB_BYTES;
     char **blocks = blocks_take(CRUMB_BYTES);
     blocks_free(blocks, count, 0, 2);

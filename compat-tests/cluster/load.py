@@ -6,11 +6,11 @@ reads all partitions by assignment, two more as a group that commits all the tim
 through every fault. Each client has a thread of its own, which alone notes what the client saw;
 `Load.finish` ends the threads before it judges that.
 
-A client that does not end is reported as a failure. One cause is known, seen in 3 of 20 runs beside other load:
-librdkafka 2.16.0 locks itself out when a broker has gone. Its main thread, in the answer to an OffsetForLeaderEpoch,
-waits for the client's lock and holds the partition's (rd_kafka_topic_leader_query0); the thread of the broker that has
-gone waits for the partition's in rd_kafka_toppar_forget_leader. Its native stacks tell (gdb, "thread apply all bt");
-upstream it is librdkafka's issue 5476, open.
+A client that does not end is reported as a failure: 3 of some 20 runs beside other load. One cause is known, from the
+stacks of the last of them: librdkafka 2.16.0 locks itself out when a broker has gone. Its main thread, in the answer to
+an OffsetForLeaderEpoch, waits for the client's lock and holds the partition's (rd_kafka_topic_leader_query0); the
+thread of the broker that has gone waits for the partition's in rd_kafka_toppar_forget_leader. Its native stacks tell
+(gdb, "thread apply all bt"); upstream it is librdkafka's issue 5476, open.
 """
 
 import os
